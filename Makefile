@@ -1,0 +1,312 @@
+# The Invisible Janitor. What "make help" says:
+#
+#: make deps GOAL...  install what the goals need, then make them
+#: make book          the book, build/book.pdf
+#: make test          build and test the program of every chapter
+#: make check         run every gate (minutes)
+#: make ch03          build the program of chapter 3 and test it
+#: make run-ch03      run the demonstration of chapter 3
+#: make diff-ch03     show what chapter 3 changes in the program
+#: make tangle        write code/ and tests/ from the chapters
+#: make clean         remove build/; exercises/ stays
+#
+# A run of make sees one of the three parts of this file:
+#   deps among the goals   install what the others need, and start over
+#   STAGE=ch02             build and try one stage of the program
+#   anything else          the goals of "make help"
+
+MAKEFLAGS += --no-builtin-rules --no-print-directory
+.SUFFIXES:
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+ifndef V
+.SILENT:
+endif
+export LC_ALL := C.UTF-8
+
+press    := build/press
+chapters := $(sort $(wildcard chapters/[0-9]*.nw))
+number   = $(firstword $(subst -, ,$(notdir $1)))
+stages   := $(foreach c,$(chapters),ch$(call number,$c))
+last     := $(lastword $(stages))
+
+# ---- what the goals need: tool, or tool:package ----------------------
+
+for_code  := gcc make notangle:noweb gawk diff:diffutils \
+             stdlib.h:libc6-dev cmocka.h:libcmocka-dev
+for_book  := pandoc lualatex:texlive-luatex lmodern.sty:lmodern \
+             scrbook.cls:texlive-latex-recommended \
+             tikz.sty:texlive-pictures latexmk dot:graphviz \
+             LinLibertine_R.otf:fonts-linuxlibertine \
+             JetBrainsMono-Regular.ttf:fonts-jetbrains-mono \
+             pdftotext:poppler-utils
+for_check := clang valgrind python3
+
+goals := $(or $(MAKECMDGOALS),help)
+needs := $(if $(filter-out deps help clean,$(goals)),$(for_code)) \
+         $(if $(filter book check check-book,$(goals)),$(for_book)) \
+         $(if $(filter check check-%,$(goals)),$(for_check))
+ifeq ($(goals),deps)
+needs := $(for_code) $(for_book) $(for_check)
+endif
+
+# Prints what is needed and not there.
+define find_missing
+fonts='/usr/share/fonts /usr/local/share/fonts $(HOME)/.local/share'; \
+for need in $(needs); do tool=$${need%%:*}; \
+    case $$tool in \
+    *.h) echo "#include <$$tool>" | gcc -E -x c - ;; \
+    *.sty|*.cls) kpsewhich $$tool ;; \
+    *.otf|*.ttf) find -L $$fonts -name $$tool | grep . ;; \
+    *) command -v $$tool ;; \
+    esac > /dev/null 2>&1 || echo $$need; \
+done
+endef
+ifndef STAGE
+missing := $(if $(strip $(needs)),$(shell $(find_missing)))
+endif
+tools    := $(foreach m,$(missing),$(firstword $(subst :, ,$m)))
+packages := $(foreach m,$(missing),$(lastword $(subst :, ,$m)))
+
+# ---- deps ------------------------------------------------------------
+
+ifneq (,$(filter deps,$(goals)))
+rest := $(filter-out deps,$(goals))
+sudo := $(if $(filter-out 0,$(shell id -u)),sudo)
+apt  := $(sudo) env DEBIAN_FRONTEND=noninteractive apt-get
+
+.PHONY: deps $(rest)
+deps:
+ifneq (,$(missing))
+	for tool in $(sudo) apt-get; do \
+	    command -v $$tool > /dev/null || { \
+	        echo "no $$tool here; please install $(tools)" >&2; \
+	        exit 1; }; \
+	done
+	echo 'Going to install: $(packages)'
+	$(apt) -qq update
+	$(apt) install --no-install-recommends --assume-no $(packages) \
+	    | grep -e 'Need to get' -e 'disk space' || true
+	$(apt) -qq -y install --no-install-recommends $(packages) \
+	    > /dev/null
+endif
+	$(if $(rest),$(MAKE) $(rest))
+
+$(rest): deps ; @:
+
+# ---- one stage -------------------------------------------------------
+
+else ifdef STAGE
+VARIANT ?= plain
+dir   := build/$(STAGE)
+obj   := $(dir)/obj-$(VARIANT)
+bin   := $(if $(filter plain,$(VARIANT)),$(dir),$(dir)/$(VARIANT))
+files := $(shell cut -d' ' -f1 $(dir)/files)
+
+WARN  := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Werror
+FLAGS.plain    := -O2 -g
+FLAGS.asan     := -O1 -g -DTEST_SHRINK=100 -fno-omit-frame-pointer \
+                  -fsanitize=address,undefined \
+                  -fno-sanitize-recover=all
+FLAGS.check    := -O1 -g -DGC_CHECK
+FLAGS.memcheck := -O1 -g -DTEST_SHRINK=100
+RUN.memcheck   := valgrind -q --error-exitcode=99 --leak-check=full \
+                  --show-leak-kinds=all --errors-for-leak-kinds=all \
+                  --fullpath-after=$(CURDIR)/
+export ASAN_OPTIONS := strip_path_prefix=$(CURDIR)/
+CFLAGS   = -std=c11 $(WARN) $(FLAGS.$(VARIANT))
+INCLUDES = -I$(dir)/src/code -I$(dir)/src/tests
+
+objects  = $(patsubst %.c,$(obj)/%.o,$1)
+library := $(call objects,$(filter code/%.c,$(files)))
+support := $(call objects,$(filter-out tests/test_%,\
+             $(filter tests/%.c,$(files))))
+tests   := $(patsubst tests/%.c,%,$(filter tests/test_%.c,$(files)))
+demos   := $(patsubst $(STAGE)/%.c,%,$(filter $(STAGE)/%.c,$(files)))
+archive := $(bin)/libjanitor.a
+
+$(dir)/programs: $(addprefix $(bin)/,$(tests) $(demos))
+	touch $@
+$(bin)/demos: $(addprefix $(bin)/,$(demos))
+	mkdir -p $(@D)
+	touch $@
+
+$(obj)/%.o: $(dir)/src/%.c Makefile
+	mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(INCLUDES) -MMD -MP -c -o $@ $<
+
+$(archive): $(library)
+	mkdir -p $(@D)
+	rm -f $@
+	$(AR) rcs $@ $^
+
+$(tests:%=$(bin)/%): $(bin)/%: $(obj)/tests/%.o $(support) $(archive)
+	$(CC) $(CFLAGS) -o $@ $^ -lcmocka
+
+$(demos:%=$(bin)/%): $(bin)/%: $(obj)/$(STAGE)/%.o $(archive)
+	$(CC) $(CFLAGS) -o $@ $^
+
+-include $(wildcard $(obj)/*/*.d)
+
+# A program that has passed is not tried again, unless it changed or
+# AGAIN is set.
+logs := $(tests:%=$(obj)/%.log)
+.PHONY: tests warnings FORCE
+tests: $(logs)
+$(logs): $(obj)/%.log: $(bin)/% $(if $(AGAIN),FORCE)
+	$(if $(filter plain,$(VARIANT)),,QUIET=1) \
+	    $(press)/try $< $@ $(RUN.$(VARIANT))
+
+# Once without #line, which hides some warnings, and by both compilers.
+ok      := $(dir)/obj-warnings
+headers := $(addprefix $(dir)/plain/,$(filter %.h,$(files)))
+warned  := $(patsubst %.c,$(ok)/%.ok,$(filter %.c,$(files)))
+warnings: $(warned)
+$(warned): $(ok)/%.ok: $(dir)/plain/%.c $(headers) Makefile
+	mkdir -p $(@D)
+	for cc in gcc clang; do \
+	    $$cc $(CFLAGS) -I$(dir)/plain/code -I$(dir)/plain/tests \
+	        -c -o /dev/null $< || exit 1; \
+	done
+	touch $@
+
+# ---- the goals of "make help" ----------------------------------------
+
+else
+ifneq (,$(missing))
+$(error $(firstword $(tools)) is missing: make deps $(goals))
+endif
+
+.PHONY: help deps book test check tangle clean FORCE
+help:
+	sed -n 's/^#: //p' Makefile
+
+clean:
+	rm -rf build
+
+# The press is tangled by plain notangle, with no help from itself.
+$(press)/tangled: $(wildcard chapters/B*.nw)
+	mkdir -p $(press)
+	for root in $$(notangle -R'press files' $^); do \
+	    notangle -R"$$root" $^ > $(press)/.new || exit 1; \
+	    cmp -s $(press)/.new $(press)/$$root || \
+	        mv $(press)/.new $(press)/$$root; \
+	    chmod 755 $(press)/$$root; \
+	done
+	touch $@
+tangling := $(addprefix $(press)/,\
+              tangle stage.awk names.awk nearest.awk)
+$(tangling): $(press)/tangled ;
+
+# All that a stage needs of later chapters is the names of their chunks.
+build/chunks: $(chapters)
+	mkdir -p build
+	sed -n 's/^<<\(.*\)>>=.*/\1/p' $^ | sort -u > $@.new
+	cmp -s $@.new $@ && rm $@.new || mv $@.new $@
+
+.SECONDEXPANSION:
+upto = $(wordlist 1,$(1:ch%=%),$2)
+$(stages:%=build/%/tangled): build/%/tangled: \
+        $$(call upto,$$*,$(chapters)) build/chunks $(tangling)
+	$(press)/tangle $*
+	touch $@
+
+$(stages:%=build/%/programs): build/%/programs: build/%/tangled FORCE
+	$(MAKE) STAGE=$* $@
+
+# The book also runs demonstrations that check themselves, ./check/demo.
+$(stages:%=build/%/check/demos): build/%/check/demos: \
+        build/%/tangled FORCE
+	$(MAKE) STAGE=$* VARIANT=check $@
+
+totals = gawk -f $(press)/totals.awk \
+         $$(find $1 -name 'test_*.log' -o -name 'test_*.failed' | sort)
+
+$(stages): %: build/%/programs
+	$(MAKE) STAGE=$* AGAIN=1 tests
+	$(call totals,build/$*/obj-plain)
+
+test: $(stages:%=plain-%)
+	$(call totals,build/ch*/obj-plain)
+$(stages:%=plain-%): plain-%: build/%/programs
+	$(MAKE) STAGE=$* tests
+
+$(stages:%=run-%): run-%: build/%/programs
+	cd build/$* && if test -x demo; then ./demo; \
+	    else echo '$* has no demonstration program' >&2; exit 1; fi
+
+$(stages:%=diff-%): diff-%: \
+        $$(call upto,$$*,$(stages:%=build/%/tangled))
+	$(press)/changes -d $*
+
+ch% run-ch% diff-ch%:
+	echo 'there is no chapter $*; make knows $(stages)' >&2; exit 1
+
+tangle: build/$(last)/tangled $(press)/tangled
+	$(press)/publish build/$(last)
+
+# The weaver says nothing unless something is wrong.
+book: build/book.pdf
+pages := book.md Makefile .ci/run $(wildcard chapters/*.nw) \
+         $(wildcard figures/* figures/*/*)
+build/book.pdf: $(pages) $(press)/tangled \
+        $(stages:%=build/%/programs) $(stages:%=build/%/check/demos)
+	$(press)/weave $@ > build/weave.log 2>&1 && \
+	    ! test -s build/weave.log || \
+	    { cat build/weave.log >&2; rm -f $@; exit 1; }
+
+# ---- the gates of "make check" ---------------------------------------
+
+gates := check-roots check-layout check-warnings check-asan check-self \
+         check-valgrind check-drift check-golden check-book check-gates
+.PHONY: $(gates)
+check: test $(gates)
+	$(call totals,build/ch*/obj-*)
+
+# Those of the chapters are checked whenever a stage is tangled.
+check-roots: $(press)/tangled
+	$(press)/check-press
+
+check-layout: $(press)/tangled
+	gawk -f $(press)/layout.awk chapters/*.nw
+
+check-warnings: $(stages:%=warnings-%)
+$(stages:%=warnings-%): warnings-%: build/%/tangled
+	$(MAKE) STAGE=$* warnings
+
+check-asan: $(stages:%=asan-%)
+	$(call totals,build/ch*/obj-asan) > /dev/null
+$(stages:%=asan-%): asan-%: build/%/tangled
+	$(MAKE) STAGE=$* VARIANT=asan tests
+
+check-self: $(stages:%=self-%)
+	$(call totals,build/ch*/obj-check) > /dev/null
+$(stages:%=self-%): self-%: build/%/check/demos
+	$(MAKE) STAGE=$* VARIANT=check tests
+
+check-valgrind: build/$(last)/tangled
+	$(MAKE) STAGE=$(last) VARIANT=memcheck tests
+	$(call totals,build/$(last)/obj-memcheck) > /dev/null
+
+check-drift: build/$(last)/tangled $(press)/tangled
+	$(press)/publish -n build/$(last)
+
+check-golden: build/$(last)/tangled $(press)/tangled
+	$(press)/golden build/$(last)/plain/tests
+
+check-book: book
+
+# The picture in README.md: the stage that draws it, and its command.
+ifneq (,$(wildcard figures/readme.svg))
+check: check-readme
+endif
+picture := 3 './figures readme'
+.PHONY: check-readme
+check-readme: book
+	$(press)/heapfigure $(picture) build/readme.svg
+	cmp build/readme.svg figures/readme.svg
+
+check-gates: $(press)/tangled
+	$(press)/gates
+
+endif
