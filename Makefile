@@ -11,9 +11,9 @@
 #: make clean         remove build/; exercises/ stays
 #
 # A run of make sees one of the three parts of this file:
-#   deps among the goals   install what the others need, and start over
-#   STAGE=ch02             build and try one stage of the program
-#   anything else          the goals of "make help"
+#   deps among the goals  install what the others need; start over
+#   STAGE=ch02            build and try one stage of the program
+#   anything else         the goals of "make help"
 
 MAKEFLAGS += --no-builtin-rules --no-print-directory
 .SUFFIXES:
@@ -30,7 +30,7 @@ number   = $(firstword $(subst -, ,$(notdir $1)))
 stages   := $(foreach c,$(chapters),ch$(call number,$c))
 last     := $(lastword $(stages))
 
-# ---- what the goals need: tool, or tool:package ----------------------
+# ---- what the goals need: tool, or tool:package ------------------
 
 for_code  := gcc make notangle:noweb gawk diff:diffutils \
              stdlib.h:libc6-dev cmocka.h:libcmocka-dev
@@ -50,14 +50,16 @@ ifeq ($(goals),deps)
 needs := $(for_code) $(for_book) $(for_check)
 endif
 
+fonts := /usr/share/fonts /usr/local/share/fonts \
+         $(HOME)/.local/share/fonts
+
 # Prints what is needed and not there.
 define find_missing
-fonts='/usr/share/fonts /usr/local/share/fonts $(HOME)/.local/share'; \
 for need in $(needs); do tool=$${need%%:*}; \
     case $$tool in \
     *.h) echo "#include <$$tool>" | gcc -E -x c - ;; \
     *.sty|*.cls) kpsewhich $$tool ;; \
-    *.otf|*.ttf) find -L $$fonts -name $$tool | grep . ;; \
+    *.otf|*.ttf) find -L $(fonts) -name $$tool | grep . ;; \
     *) command -v $$tool ;; \
     esac > /dev/null 2>&1 || echo $$need; \
 done
@@ -68,12 +70,13 @@ endif
 tools    := $(foreach m,$(missing),$(firstword $(subst :, ,$m)))
 packages := $(foreach m,$(missing),$(lastword $(subst :, ,$m)))
 
-# ---- deps ------------------------------------------------------------
+# ---- deps --------------------------------------------------------
 
 ifneq (,$(filter deps,$(goals)))
 rest := $(filter-out deps,$(goals))
 sudo := $(if $(filter-out 0,$(shell id -u)),sudo)
 apt  := $(sudo) env DEBIAN_FRONTEND=noninteractive apt-get
+install := install --no-install-recommends
 
 .PHONY: deps $(rest)
 deps:
@@ -85,16 +88,15 @@ ifneq (,$(missing))
 	done
 	echo 'Going to install: $(packages)'
 	$(apt) -qq update
-	$(apt) install --no-install-recommends --assume-no $(packages) \
-	    | grep -e 'Need to get' -e 'disk space' || true
-	$(apt) -qq -y install --no-install-recommends $(packages) \
-	    > /dev/null
+	$(apt) --assume-no $(install) $(packages) | \
+	    grep -e 'Need to get' -e 'disk space' || true
+	$(apt) -qq -y $(install) $(packages) > /dev/null
 endif
 	$(if $(rest),$(MAKE) $(rest))
 
 $(rest): deps ; @:
 
-# ---- one stage -------------------------------------------------------
+# ---- one stage ---------------------------------------------------
 
 else ifdef STAGE
 VARIANT ?= plain
@@ -157,7 +159,7 @@ $(logs): $(obj)/%.log: $(bin)/% $(if $(AGAIN),FORCE)
 	$(if $(filter plain,$(VARIANT)),,QUIET=1) \
 	    $(press)/try $< $@ $(RUN.$(VARIANT))
 
-# Once without #line, which hides some warnings, and by both compilers.
+# Once without #line, which hides some warnings; by both compilers.
 ok      := $(dir)/obj-warnings
 headers := $(addprefix $(dir)/plain/,$(filter %.h,$(files)))
 warned  := $(patsubst %.c,$(ok)/%.ok,$(filter %.c,$(files)))
@@ -170,7 +172,7 @@ $(warned): $(ok)/%.ok: $(dir)/plain/%.c $(headers) Makefile
 	done
 	touch $@
 
-# ---- the goals of "make help" ----------------------------------------
+# ---- the goals of "make help" ------------------------------------
 
 else
 ifneq (,$(missing))
@@ -185,7 +187,7 @@ clean:
 	rm -rf build
 
 # The press is tangled by plain notangle, with no help from itself.
-$(press)/tangled: $(wildcard chapters/B*.nw)
+$(press)/tangled: $(wildcard chapters/[A-Z]*.nw)
 	mkdir -p $(press)
 	for root in $$(notangle -R'press files' $^); do \
 	    notangle -R"$$root" $^ > $(press)/.new || exit 1; \
@@ -195,10 +197,10 @@ $(press)/tangled: $(wildcard chapters/B*.nw)
 	done
 	touch $@
 tangling := $(addprefix $(press)/,\
-              tangle stage.awk names.awk nearest.awk)
+              tangle stage.awk names.awk tidy.awk nearest.awk)
 $(tangling): $(press)/tangled ;
 
-# All that a stage needs of later chapters is the names of their chunks.
+# A stage needs nothing of later chapters but their chunk names.
 build/chunks: $(chapters)
 	mkdir -p build
 	sed -n 's/^<<\(.*\)>>=.*/\1/p' $^ | sort -u > $@.new
@@ -214,13 +216,14 @@ $(stages:%=build/%/tangled): build/%/tangled: \
 $(stages:%=build/%/programs): build/%/programs: build/%/tangled FORCE
 	$(MAKE) STAGE=$* $@
 
-# The book also runs demonstrations that check themselves, ./check/demo.
+# The book also runs ./check/demo, which checks its library calls.
 $(stages:%=build/%/check/demos): build/%/check/demos: \
         build/%/tangled FORCE
 	$(MAKE) STAGE=$* VARIANT=check $@
 
 totals = gawk -f $(press)/totals.awk \
-         $$(find $1 -name 'test_*.log' -o -name 'test_*.failed' | sort)
+         $$(find $1 -name 'test_*.log' -o -name 'test_*.failed' | \
+            sort)
 
 $(stages): %: build/%/programs
 	$(MAKE) STAGE=$* AGAIN=1 tests
@@ -232,15 +235,16 @@ $(stages:%=plain-%): plain-%: build/%/programs
 	$(MAKE) STAGE=$* tests
 
 $(stages:%=run-%): run-%: build/%/programs
-	cd build/$* && if test -x demo; then ./demo; \
-	    else echo '$* has no demonstration program' >&2; exit 1; fi
+	test -x build/$*/demo || \
+	    { echo '$* has no demonstration program' >&2; exit 1; }
+	cd build/$* && ./demo
 
 $(stages:%=diff-%): diff-%: \
         $$(call upto,$$*,$(stages:%=build/%/tangled))
 	$(press)/changes -d $*
 
 ch% run-ch% diff-ch%:
-	echo 'there is no chapter $*; make knows $(stages)' >&2; exit 1
+	echo 'there is no chapter $*, only $(stages)' >&2; exit 1
 
 tangle: build/$(last)/tangled $(press)/tangled
 	$(press)/publish build/$(last)
@@ -255,10 +259,11 @@ build/book.pdf: $(pages) $(press)/tangled \
 	    ! test -s build/weave.log || \
 	    { cat build/weave.log >&2; rm -f $@; exit 1; }
 
-# ---- the gates of "make check" ---------------------------------------
+# ---- the gates of "make check" -----------------------------------
 
-gates := check-roots check-layout check-warnings check-asan check-self \
-         check-valgrind check-drift check-golden check-book check-gates
+gates := check-roots check-layout check-warnings check-asan \
+         check-self check-valgrind check-drift check-golden \
+         check-book check-gates
 .PHONY: $(gates)
 check: test $(gates)
 	$(call totals,build/ch*/obj-*)
@@ -297,14 +302,12 @@ check-golden: build/$(last)/tangled $(press)/tangled
 check-book: book
 
 # The picture in README.md: the stage that draws it, and its command.
-ifneq (,$(wildcard figures/readme.svg))
-check: check-readme
-endif
-picture := 3 './figures readme'
-.PHONY: check-readme
+picture := 3 './figures move_unreachable'
 check-readme: book
 	$(press)/heapfigure $(picture) build/readme.svg
-	cmp build/readme.svg figures/readme.svg
+	cmp -s build/readme.svg figures/readme.svg || { echo \
+	    'figures/readme.svg: the program draws build/readme.svg' \
+	    'instead; copy it there' >&2; exit 1; }
 
 check-gates: $(press)/tangled
 	$(press)/gates

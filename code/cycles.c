@@ -1,0 +1,126 @@
+/* From chapter 3 of The Invisible Janitor; made by make tangle. */
+/* cycles.c: finding the garbage that counting cannot see. */
+#include "internal.h"
+
+/* tell which phase is over */
+static void gc_phase(gc_heap *heap, const char *phase)
+{
+    const gc_options *o = &heap->options;
+
+    if (o->on_phase != NULL)
+        o->on_phase(heap, phase, o->phase_context);
+}
+
+/* copy the reference counts */
+static void update_refs(gc_link *list)
+{
+    for (gc_link *l = list->next; l != list; l = l->next) {
+        size_t refcount = object_at(l)->refcount;
+        gc_head *head = (gc_head *)l;
+
+        head->gc_refs = refcount < UINT32_MAX ? (uint32_t)refcount
+                                              : UINT32_MAX;
+        head->collecting = true;
+    }
+}
+
+/* subtract the references from inside */
+static void visit_decref(void *referent, void *arg)
+{
+    gc_head *head = referent != NULL ? head_of(referent) : NULL;
+
+    (void)arg;
+    if (head == NULL || !head->collecting)
+        return;
+    /* check that there is something to subtract from */
+    if (CHECKING && head->gc_refs == 0)
+        gc_stop(referent, "more references to it than its refcount, %zu",
+                gc_refcount(referent));
+    if (head->gc_refs < UINT32_MAX)
+        head->gc_refs--;
+}
+
+static void subtract_refs(gc_link *list)
+{
+    for (gc_link *l = list->next; l != list; l = l->next)
+        gc_traverse(object_at(l), visit_decref, NULL);
+}
+
+/* sort out the unreachable */
+static void visit_reachable(void *referent, void *list)
+{
+    gc_head *head = referent != NULL ? head_of(referent) : NULL;
+
+    if (head == NULL || !head->collecting || head->gc_refs > 0)
+        return;
+    head->gc_refs = 1;
+    if (head->unreachable) {
+        head->unreachable = false;
+        list_move(list, &head->link);
+    }
+}
+
+static void move_unreachable(gc_link *list, gc_link *unreachable)
+{
+    for (gc_link *l = list->next, *next; l != list; l = next) {
+        gc_head *head = (gc_head *)l;
+
+        if (head->gc_refs > 0) {
+            gc_traverse(object_at(l), visit_reachable, list);
+            head->collecting = false;
+            next = l->next;
+        } else {
+            next = l->next;
+            head->unreachable = true;
+            list_move(unreachable, l);
+        }
+    }
+}
+
+/* delete the garbage */
+static void delete_garbage(gc_heap *heap)
+{
+    while (!list_is_empty(&heap->unreachable)) {
+        gc_link *l = heap->unreachable.next;
+        gc_object *o = object_at(l);
+
+        gc_incref(o);
+        gc_clear_references(o);
+        gc_decref(o);
+        /* keep an object that refuses to die */
+        if (heap->unreachable.next == l) {
+            ((gc_head *)l)->collecting = false;
+            ((gc_head *)l)->unreachable = false;
+            list_move(&heap->tracked, l);
+        }
+    }
+}
+
+/* count the unreachable */
+static size_t list_size(const gc_link *list)
+{
+    size_t size = 0;
+
+    for (const gc_link *l = list->next; l != list; l = l->next)
+        size++;
+    return size;
+}
+
+/* collect */
+size_t gc_collect(gc_heap *heap)
+{
+    if (heap->collecting || heap->closing)
+        return 0;
+    heap->collecting = true;
+    /* find the unreachable objects */
+    update_refs(&heap->tracked);
+    gc_phase(heap, "update_refs");
+    subtract_refs(&heap->tracked);
+    gc_phase(heap, "subtract_refs");
+    move_unreachable(&heap->tracked, &heap->unreachable);
+    gc_phase(heap, "move_unreachable");
+    size_t found = list_size(&heap->unreachable);
+    delete_garbage(heap);
+    heap->collecting = false;
+    return found;
+}

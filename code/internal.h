@@ -1,0 +1,151 @@
+/* From chapters 1, 2 and 3 of The Invisible Janitor; made by make tangle. */
+/* internal.h: what the modules of the library share. */
+#ifndef JANITOR_INTERNAL_H
+#define JANITOR_INTERNAL_H
+
+#include "janitor.h"
+#include <stdint.h>
+#include <string.h>
+
+/* links */
+/* A link of a circular list; an empty list is linked to itself. */
+typedef struct gc_link {
+    struct gc_link *next, *prev;
+} gc_link;
+
+static inline void list_init(gc_link *list)
+{
+    list->next = list->prev = list;
+}
+
+static inline void list_append(gc_link *list, gc_link *link)
+{
+    link->prev = list->prev;
+    link->next = list;
+    list->prev->next = link;
+    list->prev = link;
+}
+
+static inline void list_remove(gc_link *link)
+{
+    link->prev->next = link->next;
+    link->next->prev = link->prev;
+}
+
+static inline bool list_is_empty(const gc_link *list)
+{
+    return list->next == list;
+}
+
+static inline void list_move(gc_link *list, gc_link *link)
+{
+    list_remove(link);
+    list_append(list, link);
+}
+
+/* the head of an object */
+/* What stands in front of every object. */
+typedef struct gc_head {
+    _Alignas(max_align_t) gc_link link;
+    gc_heap *heap;
+    /* what else is noted about an object */
+    bool dead : 1; /* the checking build keeps the dead */
+    bool tracked : 1;
+    bool collecting : 1;  /* takes part in the collection */
+    bool unreachable : 1; /* and seems to be garbage */
+    uint32_t gc_refs;     /* of its references, those not accounted for */
+} gc_head;
+
+static inline gc_head *head_of(const void *object)
+{
+    return (gc_head *)(uintptr_t)object - 1;
+}
+
+static inline gc_object *object_at(gc_link *link)
+{
+    return (gc_object *)((gc_head *)link + 1);
+}
+
+/* the heap */
+struct gc_heap {
+    gc_options options;
+    size_t count;    /* living objects */
+    size_t bytes;    /* held, this struct included */
+    gc_link objects; /* the living, oldest first */
+    /* what else a heap knows */
+    bool closing; /* no one is born any more */
+    gc_link dead; /* only in the checking build */
+    unsigned nesting;   /* deaths under way, one inside another */
+    gc_link *postponed; /* the dead that wait, the latest first */
+    gc_link immortal;
+    gc_link tracked; /* the objects that may be part of a cycle */
+    bool collecting;
+    gc_link unreachable; /* the garbage of this collection */
+    size_t given_up; /* counted by the checking build */
+};
+
+#ifdef GC_CHECK
+enum { CHECKING = 1 };
+#else
+enum { CHECKING = 0 };
+#endif
+
+/* what the modules share */
+void gc_adopt(gc_heap *heap, gc_object *o);
+
+static inline size_t gc_length(const gc_object *o)
+{
+    if (o->type->item_size == 0)
+        return 0;
+    return ((const gc_var_object *)o)->length;
+}
+
+void gc_finish(gc_object *o);
+
+/* Call [[fn]] for every living object. It may free that object and
+ * no other. */
+typedef void gc_object_fn(gc_object *o, void *arg);
+void gc_each_object(gc_heap *heap, gc_object_fn *fn, void *arg);
+
+const char *gc_describe(const gc_object *o, char *text, size_t size);
+void gc_say(gc_heap *heap, const char *format, ...);
+
+/* The object that the field at this address refers to, or NULL. */
+static inline gc_object *load(const void *field)
+{
+    gc_object *o;
+
+    memcpy(&o, field, sizeof o);
+    return o;
+}
+
+_Noreturn void gc_stop(const gc_object *o, const char *format, ...);
+void gc_check_alive(const void *object, const char *caller);
+
+/* Give up every reference that an object holds. */
+void gc_clear_references(gc_object *o);
+
+static inline bool has_references(const gc_type *type)
+{
+    /* a type may have references that only it knows */
+    if (type->traverse != NULL)
+        return true;
+    return type->fields != NULL || type->item_refs;
+}
+
+void gc_end_immortality(gc_heap *heap);
+
+/* Call [[visit]] for each reference that an object holds. */
+static inline void gc_traverse(gc_object *o, gc_visit *visit, void *arg)
+{
+    const gc_type *t = o->type;
+
+    for (const gc_field *f = t->fields; f && f->name; f++)
+        visit(load((char *)o + f->offset), arg);
+    if (t->item_refs)
+        for (size_t i = gc_length(o); i-- > 0;)
+            visit(load((gc_object **)gc_items(o) + i), arg);
+    if (t->traverse != NULL)
+        t->traverse(o, visit, arg);
+}
+#endif

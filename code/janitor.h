@@ -1,0 +1,219 @@
+/* From chapters 1, 2 and 3 of The Invisible Janitor; made by make tangle. */
+/* janitor.h: objects that clean up after themselves. */
+#ifndef JANITOR_H
+#define JANITOR_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdio.h>
+
+/* the types of the interface */
+/* A heap is opaque; a type is described below. */
+typedef struct gc_heap gc_heap;
+typedef struct gc_type gc_type;
+
+/* The first member of every object's struct. Read it as you like;
+ * only the library writes to it. */
+typedef struct gc_object {
+    /* how many references there are to the object */
+    size_t refcount;
+    const gc_type *type;
+} gc_object;
+
+/* A field of an object's struct that holds a reference to another
+ * object, or NULL. A list of fields ends with GC_END. */
+typedef struct gc_field {
+    const char *name;
+    size_t offset; /* in bytes, from the start of the object */
+} gc_field;
+
+/* The entry for a member of a struct, and the end of the list. */
+#define GC_FIELD(type, member) { #member, offsetof(type, member) }
+#define GC_END { NULL, 0 }
+
+/* what a traversal calls */
+/* What [[traverse]] calls for each reference. */
+typedef void gc_visit(void *referent, void *arg);
+
+/* What the objects of one kind have in common. Types are constant
+ * and may serve many heaps. What is left out is zero. */
+struct gc_type {
+    const char *name;       /* one word */
+    size_t size;            /* of an object, in bytes */
+    const gc_field *fields; /* its references; NULL: it has none */
+    /* what else a type may say */
+    /* Give back what is not an object. Must not touch other objects. */
+    void (*destroy)(void *object);
+    /* Write a word or two about the object, as Python's repr does. */
+    void (*repr)(const void *object, char *text, size_t size);
+    size_t item_size; /* of each item, in bytes; 0: no items */
+    bool item_refs;   /* the items are references */
+    /* For references that are neither in fields nor items, both or none:
+     * call [[visit]] once for each (NULL does no harm); give each up. */
+    void (*traverse)(void *object, gc_visit *visit, void *arg);
+    void (*clear)(void *object);
+};
+
+/* The first member of an object that ends in an array of items. The
+ * array begins [[type->size]] bytes after the object does, which is
+ * all that can be said of its alignment. */
+typedef struct gc_var_object {
+    gc_object base;
+    size_t length; /* in items; read it only */
+} gc_var_object;
+
+/* Where a heap gets its memory. [[allocate]] returns NULL when there
+ * is none; [[release]] is told the size that was asked for. */
+typedef struct gc_allocator {
+    void *(*allocate)(void *context, size_t size, size_t alignment);
+    void (*release)(void *context, void *block, size_t size);
+    void *context;
+} gc_allocator;
+
+/* Where a heap's messages go: a line at a time, without '\n'. */
+typedef struct gc_sink {
+    void (*write)(void *context, const char *line);
+    void *context;
+} gc_sink;
+
+/* What a heap is made with. All zero is a good choice. */
+typedef struct gc_options {
+    gc_allocator allocator; /* zero: malloc and free */
+    gc_sink sink;           /* zero: silence */
+    /* more options */
+    /* Called after each phase of a collection. It may look and not touch;
+     * to dump the heap is allowed. NULL: nothing is called. */
+    void (*on_phase)(gc_heap *heap, const char *phase, void *context);
+    void *phase_context;
+} gc_options;
+
+/* For the functions below only. */
+void gc_dealloc(void *object);
+/* declare the checks of the counts */
+#ifdef GC_CHECK
+void gc_check_incref(const void *object);
+void gc_check_decref(const void *object);
+#else
+static inline void gc_check_incref(const void *o) { (void)o; }
+static inline void gc_check_decref(const void *o) { (void)o; }
+#endif
+
+/* heaps */
+/* Make a heap; NULL for [[options]] stands for all zero. Returns NULL
+ * when out of memory, or when half an allocator is given. A heap is
+ * used by one thread at a time; a program may have many heaps. An
+ * object refers to objects of its own heap alone. */
+gc_heap *gc_heap_new(const gc_options *options);
+
+/* Close a heap. What is still alive then is leaked: it is reported to
+ * the sink, its [[destroy]] is called, its memory freed. Returns how
+ * many objects that were. Closing NULL does nothing. */
+size_t gc_heap_free(gc_heap *heap);
+
+/* How many objects are alive in the heap. */
+size_t gc_heap_count(const gc_heap *heap);
+
+/* How many bytes the heap holds, for itself and for its objects, as
+ * asked of the allocator; with the dead, in the checking build. */
+size_t gc_heap_bytes(const gc_heap *heap);
+
+/* A [[write]] for a sink whose context is a FILE *. */
+void gc_write_line(void *file, const char *line);
+
+/* objects */
+/* Make an object with every field zero; the caller owns it. Returns
+ * NULL when out of memory, and while the heap closes; the heap is
+ * then as it was. */
+void *gc_new(gc_heap *heap, const gc_type *type);
+
+/* The same for a type with items: [[length]] of them, all zero. NULL
+ * also if the type has no items and [[length]] is not 0. */
+void *gc_new_var(gc_heap *heap, const gc_type *type, size_t length);
+
+/* The heap that an object lives in. */
+gc_heap *gc_heap_of(const void *object);
+
+/* The first item of an object whose type has items. */
+void *gc_items(const void *object);
+
+/* What is wrong with a type, in words; NULL if nothing is. */
+const char *gc_type_error(const gc_type *type);
+/* references */
+/* Note that there is one reference more to the object. */
+static inline void gc_incref(void *object)
+{
+    gc_check_incref(object);
+    ((gc_object *)object)->refcount++;
+}
+
+/* Give up a reference of one's own. The last one to do so frees the
+ * object, and whatever only that object kept alive. */
+static inline void gc_decref(void *object)
+{
+    gc_check_decref(object);
+    if (--((gc_object *)object)->refcount == 0)
+        gc_dealloc(object);
+}
+
+/* The same, if there is an object: for NULL it does nothing. */
+static inline void gc_xincref(void *object)
+{
+    if (object != NULL)
+        gc_incref(object);
+}
+
+/* The same, if there is an object. */
+static inline void gc_xdecref(void *object)
+{
+    if (object != NULL)
+        gc_decref(object);
+}
+
+/* Count a new reference and return it, to be stored somewhere. */
+static inline void *gc_new_ref(void *object)
+{
+    gc_incref(object);
+    return object;
+}
+
+/* How many references there are, as Python's sys.getrefcount (which
+ * counts its own argument too, and so says one more). For an immortal
+ * object it is 2^62 more. */
+static inline size_t gc_refcount(const void *object)
+{
+    return ((const gc_object *)object)->refcount;
+}
+
+/* Make the field at this address refer to [[value]], borrowed, which
+ * may be NULL, and give up what it referred to before. */
+void gc_set_field(void *field, void *value);
+
+/* Make it refer to nothing. */
+void gc_clear_field(void *field);
+
+/* Keep an object alive until its heap is closed. Its references then
+ * still count: what it refers to also lives that long. */
+void gc_make_immortal(void *object);
+bool gc_is_immortal(const void *object);
+
+/* collection */
+/* Is the object one that the collector looks at? As gc.is_tracked. */
+bool gc_is_tracked(const void *object);
+
+/* Find the tracked objects that the program cannot reach any more
+ * and free them. Returns how many were found; 0 when called from
+ * within a collection, or while the heap closes. Allocates nothing.
+ * As gc.collect(). */
+size_t gc_collect(gc_heap *heap);
+
+/* pictures */
+/* A variable of the program, by name, and the object it refers to. */
+typedef struct gc_variable {
+    const char *name;
+    const void *object;
+} gc_variable;
+
+/* Write the heap to [[out]]: a line for each object, reference and
+ * variable. The variables end with { NULL, NULL }, or are NULL. */
+void gc_dump(gc_heap *heap, const gc_variable *variables, FILE *out);
+#endif

@@ -1,0 +1,325 @@
+/* From chapters 1, 2 and 3 of The Invisible Janitor; made by make tangle. */
+/* object.c: heaps, and the objects in them. */
+#include "internal.h"
+#include <stdarg.h>
+#include <stdlib.h>
+
+/* take memory and give it back */
+static void *allocate(void *context, size_t size, size_t alignment)
+{
+    (void)context;
+    if (alignment <= _Alignof(max_align_t))
+        return malloc(size);
+    size = (size + alignment - 1) / alignment * alignment;
+    return aligned_alloc(alignment, size);
+}
+
+static void release(void *context, void *block, size_t size)
+{
+    (void)context, (void)size;
+    free(block);
+}
+
+static void *heap_allocate(gc_heap *heap, size_t size)
+{
+    gc_allocator *a = &heap->options.allocator;
+    void *block = a->allocate(a->context, size,
+                              _Alignof(max_align_t));
+
+    if (block != NULL)
+        heap->bytes += size;
+    return block;
+}
+
+static void heap_release(gc_heap *heap, void *block, size_t size)
+{
+    gc_allocator *a = &heap->options.allocator;
+
+    heap->bytes -= size;
+    a->release(a->context, block, size);
+}
+
+/* The bytes of an object with its head. 0 if they are too many, or
+ * if items are wanted of a type that has none. */
+static size_t block_size(const gc_type *type, size_t length)
+{
+    size_t fixed = sizeof(gc_head) + type->size;
+
+    if (length == 0)
+        return fixed;
+    if (type->item_size == 0
+        || length > (PTRDIFF_MAX - fixed) / type->item_size)
+        return 0;
+    return fixed + length * type->item_size;
+}
+
+/* make a heap */
+gc_heap *gc_heap_new(const gc_options *options)
+{
+    gc_options o = options ? *options : (gc_options) { 0 };
+    gc_allocator *a = &o.allocator;
+
+    if (!a->allocate != !a->release)
+        return NULL;
+    if (!a->allocate)
+        *a = (gc_allocator) { allocate, release, NULL };
+    gc_heap *heap = a->allocate(a->context, sizeof *heap,
+                                _Alignof(gc_heap));
+    if (heap == NULL)
+        return NULL;
+    /* fill in the new heap */
+    *heap = (gc_heap) { .options = o, .bytes = sizeof *heap };
+    list_init(&heap->objects);
+    list_init(&heap->dead);
+    list_init(&heap->immortal);
+    list_init(&heap->tracked);
+    list_init(&heap->unreachable);
+    return heap;
+}
+
+/* make an object */
+void *gc_new_var(gc_heap *heap, const gc_type *type, size_t length)
+{
+    /* check that the type makes sense */
+    if (CHECKING && gc_type_error(type) != NULL)
+        gc_stop(NULL, "type %s: %s", type->name ? type->name : "?",
+                gc_type_error(type));
+    size_t size = block_size(type, length);
+    if (size == 0 || heap->closing)
+        return NULL;
+    gc_head *head = heap_allocate(heap, size);
+    if (head == NULL)
+        return NULL;
+    gc_object *o = (gc_object *)(head + 1);
+    /* fill in the new object */
+    memset(head, 0, size);
+    head->heap = heap;
+    heap->count++;
+    o->type = type;
+    if (type->item_size > 0)
+        ((gc_var_object *)o)->length = length;
+    o->refcount = 1;
+    gc_adopt(heap, o);
+    return o;
+}
+
+void *gc_new(gc_heap *heap, const gc_type *type)
+{
+    return gc_new_var(heap, type, 0);
+}
+
+/* Put an object that is on no list on the one it belongs to. */
+void gc_adopt(gc_heap *heap, gc_object *o)
+{
+    gc_link *list = &heap->objects;
+
+    /* choose another list for some objects */
+    head_of(o)->tracked = has_references(o->type);
+    if (head_of(o)->tracked)
+        list = &heap->tracked;
+    list_append(list, &head_of(o)->link);
+}
+
+/* free an object */
+/* Give back what an object owns, and then its memory. It is on no
+ * list any more. */
+void gc_finish(gc_object *o)
+{
+    gc_heap *heap = head_of(o)->heap;
+    size_t size = block_size(o->type, gc_length(o));
+
+    if (o->type->destroy != NULL)
+        o->type->destroy(o);
+    heap->count--;
+    /* in the checking build, keep the dead */
+    if (CHECKING) {
+        head_of(o)->dead = true;
+        list_append(&heap->dead, &head_of(o)->link);
+        return;
+    }
+    heap_release(heap, head_of(o), size);
+}
+
+/* visit every object */
+static void each_in(gc_link *list, gc_object_fn *fn, void *arg)
+{
+    gc_link *next;
+
+    for (gc_link *l = list->next; l != list; l = next) {
+        next = l->next;
+        fn(object_at(l), arg);
+    }
+}
+
+void gc_each_object(gc_heap *heap, gc_object_fn *fn, void *arg)
+{
+    each_in(&heap->objects, fn, arg);
+    /* visit the objects on the other lists */
+    each_in(&heap->immortal, fn, arg);
+    each_in(&heap->tracked, fn, arg);
+    each_in(&heap->unreachable, fn, arg);
+}
+
+/* close a heap */
+/* functions that close a heap */
+static void destroy(gc_object *o, void *arg)
+{
+    (void)arg;
+    if (o->type->destroy != NULL)
+        o->type->destroy(o);
+}
+
+static void free_block(gc_object *o, void *heap)
+{
+    heap_release(heap, head_of(o),
+                 block_size(o->type, gc_length(o)));
+}
+
+enum { LEAKS_SHOWN = 10 };
+
+static void report_leak(gc_object *o, void *arg)
+{
+    size_t *shown = arg;
+    char text[80];
+
+    if (++*shown <= LEAKS_SHOWN)
+        gc_say(head_of(o)->heap, "leaked: %s",
+               gc_describe(o, text, sizeof text));
+}
+
+size_t gc_heap_free(gc_heap *heap)
+{
+    if (heap == NULL)
+        return 0;
+    /* tidy up before the heap closes */
+    gc_end_immortality(heap);
+    gc_collect(heap);
+    size_t leaked = heap->count;
+    heap->closing = true;
+    /* report what is still alive */
+    size_t shown = 0;
+    gc_each_object(heap, report_leak, &shown);
+    if (leaked > LEAKS_SHOWN)
+        gc_say(heap, "leaked: and %zu more", leaked - LEAKS_SHOWN);
+    gc_each_object(heap, destroy, NULL);
+    gc_each_object(heap, free_block, heap);
+    /* free the dead of the checking build */
+    each_in(&heap->dead, free_block, heap);
+    gc_allocator a = heap->options.allocator;
+    a.release(a.context, heap, sizeof *heap);
+    return leaked;
+}
+
+/* answer questions */
+size_t gc_heap_count(const gc_heap *heap)
+{
+    return heap->count;
+}
+
+size_t gc_heap_bytes(const gc_heap *heap)
+{
+    return heap->bytes;
+}
+
+gc_heap *gc_heap_of(const void *object)
+{
+    return head_of(object)->heap;
+}
+
+void *gc_items(const void *object)
+{
+    const gc_object *o = object;
+
+    return (char *)(uintptr_t)object + o->type->size;
+}
+
+static const char *field_error(const gc_type *type, size_t least)
+{
+    for (const gc_field *f = type->fields; f && f->name; f++) {
+        if (f->offset < least
+            || f->offset > type->size - sizeof(gc_object *))
+            return "a field lies outside the object";
+        if (f->offset % _Alignof(gc_object *) != 0)
+            return "a field is not where a pointer can be";
+        for (const gc_field *g = type->fields; g < f; g++)
+            if (g->offset == f->offset)
+                return "a field is declared twice";
+    }
+    return NULL;
+}
+
+const char *gc_type_error(const gc_type *type)
+{
+    size_t least = type->item_size > 0 ? sizeof(gc_var_object)
+                                       : sizeof(gc_object);
+
+    if (type->name == NULL || strpbrk(type->name, " \"\n") != NULL)
+        return "its name is not one word";
+    if (type->size < least || type->size > PTRDIFF_MAX / 2)
+        return "its size cannot be right";
+    if (type->item_refs && (type->item_size != sizeof(gc_object *)
+                            || type->size % _Alignof(gc_object *)))
+        return "its items are not references, by their place or size";
+    /* look for more errors in a type */
+    if (!type->traverse != !type->clear)
+        return "it has only one of traverse and clear";
+    return field_error(type, least);
+}
+
+bool gc_is_tracked(const void *object)
+{
+    return head_of(object)->tracked;
+}
+
+/* speak up */
+const char *gc_describe(const gc_object *o, char *text, size_t size)
+{
+    int n = snprintf(text, size, "%s", o->type->name);
+
+    if (o->type->repr == NULL || head_of(o)->dead
+        || n < 0 || (size_t)n + 2 > size)
+        return text;
+    strcpy(text + n, " ");
+    o->type->repr(o, text + n + 1, size - (size_t)n - 1);
+    return text;
+}
+
+void gc_say(gc_heap *heap, const char *format, ...)
+{
+    gc_sink *sink = &heap->options.sink;
+    char line[160];
+    va_list args;
+
+    if (sink->write == NULL)
+        return;
+    va_start(args, format);
+    vsnprintf(line, sizeof line, format, args);
+    va_end(args);
+    sink->write(sink->context, line);
+}
+
+void gc_write_line(void *file, const char *line)
+{
+    fprintf(file, "%s\n", line);
+}
+
+_Noreturn void gc_stop(const gc_object *o, const char *format, ...)
+{
+    char text[80];
+    va_list args;
+
+    fprintf(stderr, "janitor: ");
+    if (o != NULL)
+        fprintf(stderr, "%s: ", gc_describe(o, text, sizeof text));
+    va_start(args, format);
+    vfprintf(stderr, format, args);
+    va_end(args);
+    fprintf(stderr, "\n");
+    abort();
+}
+
+void gc_check_alive(const void *object, const char *caller)
+{
+    if (CHECKING && head_of(object)->dead)
+        gc_stop(object, "%s of a dead object", caller);
+}
