@@ -36,7 +36,7 @@ static void visit_decref(void *referent, void *arg)
     if (CHECKING && head->gc_refs == 0)
         gc_stop(referent, "more references to it than its refcount, %zu",
                 gc_refcount(referent));
-    if (head->gc_refs < UINT32_MAX)
+    if (head->gc_refs < UINT32_MAX) /* that many stay that many */
         head->gc_refs--;
 }
 
@@ -87,7 +87,7 @@ static void delete_garbage(gc_heap *heap)
         gc_incref(o);
         gc_clear_references(o);
         gc_decref(o);
-        /* keep an object that refuses to die */
+        /* keep an object that is still alive */
         if (heap->unreachable.next == l) {
             ((gc_head *)l)->collecting = false;
             ((gc_head *)l)->unreachable = false;

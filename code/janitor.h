@@ -42,7 +42,7 @@ struct gc_type {
     size_t size;            /* of an object, in bytes */
     const gc_field *fields; /* its references; NULL: it has none */
     /* what else a type may say */
-    /* Give back what is not an object. Must not touch other objects. */
+    /* Give back what is not an object; look into no other object. */
     void (*destroy)(void *object);
     /* Write a word or two about the object, as Python's repr does. */
     void (*repr)(const void *object, char *text, size_t size);

@@ -143,13 +143,26 @@ static void test_type_errors(void **state)
     u.size--, u.item_size = 2, assert_non_null(gc_type_error(&u));
 }
 
+/* The number of the object in whose line the text stands. */
+static unsigned number_in(const char *dump, const char *text)
+{
+    const char *line = strstr(dump, text);
+    unsigned number;
+
+    assert_non_null(line);
+    while (line > dump && line[-1] != '\n')
+        line--;
+    assert_int_equal(sscanf(line, "object %u ", &number), 1);
+    return number;
+}
+
 static void test_dump(void **state)
 {
     gc_heap *heap = gc_heap_new(NULL);
     node *a = new_node(heap, "a"), *b = new_node(heap, "\"b\n\\");
     gc_variable variables[] = {
         { "v", b }, { "x", heap }, { "y", NULL }, { NULL, NULL } };
-    char text[1000] = "";
+    char text[1000] = "", end[200];
     FILE *out = fmemopen(text, sizeof text, "w");
 
     (void)state;
@@ -157,10 +170,11 @@ static void test_dump(void **state)
     gc_dump(heap, variables, out);
     fclose(out);
     a->right = NULL;
-    assert_non_null(strstr(text, "object 0 type=node name=\"a\""));
-    assert_non_null(strstr(text, "type=node name=\"\\\"b \\\\\""));
-    assert_non_null(strstr(text, "\nref 0 right 1\nvar v 1\n"
-        "object x type=gone state=dead\nvar x x\n"));
+    unsigned one = number_in(text, "type=node name=\"a\"");
+    unsigned two = number_in(text, "name=\"\\\"b \\\\\"");
+    snprintf(end, sizeof end, "\nref %u right %u\nvar v %u\n"
+        "object x type=gone state=dead\nvar x x\n", one, two, two);
+    assert_non_null(strstr(text, end));
     let_go(a);
     let_go(b);
     gc_heap_free(heap);
