@@ -7,6 +7,11 @@
 #: make ch03          build the program of chapter 3 and test it
 #: make run-ch03      run the demonstration of chapter 3
 #: make diff-ch03     show what chapter 3 changes in the program
+#: make exercises     lay out the exercises, in exercises/
+#: make exercise      grade one: EX=2.8; or give a hint: HINT=1
+#: make progress      say what has passed, and what is next
+#: make watch         grade an exercise whenever it is saved
+#: make puzzle CH=3   who survives? with SEED=42, OUT=heap.pdf
 #: make tangle        write code/ and tests/ from the chapters
 #: make clean         remove build/; exercises/ stays
 #
@@ -243,6 +248,24 @@ $(stages:%=diff-%): diff-%: \
         $$(call upto,$$*,$(stages:%=build/%/tangled))
 	$(press)/changes -d $*
 
+# The exercises, of whose files the catalogue is the last made.
+answers := $(wildcard chapters/A*.nw)
+build/exercises/catalogue: $(chapters) $(answers) $(press)/tangled
+	$(press)/extract
+
+.PHONY: exercises exercise progress watch puzzle
+exercises exercise progress watch: build/exercises/catalogue
+exercises: ; $(press)/lay
+exercise:  ; EX='$(EX)' HINT='$(HINT)' $(press)/exercise
+progress:  ; $(press)/progress
+watch:     ; $(press)/watch
+puzzle: build/$(last)/programs
+	CH='$(CH)' SEED='$(SEED)' OUT='$(OUT)' $(press)/puzzle $(last)
+
+# For the exercises, which ask for it.
+$(stages:%=library-%): library-%: build/%/tangled
+	$(MAKE) STAGE=$* VARIANT=asan build/$*/asan/libjanitor.a
+
 ch% run-ch% diff-ch%:
 	echo 'there is no chapter $*, only $(stages)' >&2; exit 1
 
@@ -254,7 +277,8 @@ book: build/book.pdf
 pages := book.md Makefile .ci/run $(wildcard chapters/*.nw) \
          $(wildcard figures/* figures/*/*)
 build/book.pdf: $(pages) $(press)/tangled \
-        $(stages:%=build/%/programs) $(stages:%=build/%/check/demos)
+        $(stages:%=build/%/programs) $(stages:%=build/%/check/demos) \
+        | build/exercises/catalogue $(stages:%=library-%)
 	$(press)/weave $@ > build/weave.log 2>&1 && \
 	    ! test -s build/weave.log || \
 	    { cat build/weave.log >&2; rm -f $@; exit 1; }
@@ -263,7 +287,7 @@ build/book.pdf: $(pages) $(press)/tangled \
 
 gates := check-roots check-layout check-warnings check-asan \
          check-self check-valgrind check-drift check-golden \
-         check-book check-gates
+         check-exercises check-book check-readme check-gates
 .PHONY: $(gates)
 check: test $(gates)
 	$(call totals,build/ch*/obj-*)
@@ -281,7 +305,7 @@ $(stages:%=warnings-%): warnings-%: build/%/tangled
 
 check-asan: $(stages:%=asan-%)
 	$(call totals,build/ch*/obj-asan) > /dev/null
-$(stages:%=asan-%): asan-%: build/%/tangled
+$(stages:%=asan-%): asan-%: library-%
 	$(MAKE) STAGE=$* VARIANT=asan tests
 
 check-self: $(stages:%=self-%)
@@ -298,6 +322,9 @@ check-drift: build/$(last)/tangled $(press)/tangled
 
 check-golden: build/$(last)/tangled $(press)/tangled
 	$(press)/golden build/$(last)/plain/tests
+
+check-exercises: build/exercises/catalogue $(stages:%=library-%)
+	$(press)/prove
 
 check-book: book
 
