@@ -116,6 +116,7 @@ FLAGS.asan     := -O1 -g -DTEST_SHRINK=100 -fno-omit-frame-pointer \
                   -fsanitize=address,undefined \
                   -fno-sanitize-recover=all
 FLAGS.check    := -O1 -g -DGC_CHECK
+FLAGS.stress   := $(subst =100,=10000,$(FLAGS.asan)) -DGC_STRESS
 FLAGS.memcheck := -O1 -g -DTEST_SHRINK=100
 RUN.memcheck   := valgrind -q --error-exitcode=99 --leak-check=full \
                   --show-leak-kinds=all --errors-for-leak-kinds=all \
@@ -286,7 +287,7 @@ build/book.pdf: $(pages) $(press)/tangled \
 # ---- the gates of "make check" -----------------------------------
 
 gates := check-roots check-layout check-warnings check-asan \
-         check-self check-valgrind check-drift check-golden \
+         check-stress check-self check-valgrind check-drift check-golden \
          check-exercises check-book check-readme check-gates
 .PHONY: $(gates)
 check: test $(gates)
@@ -312,6 +313,12 @@ check-self: $(stages:%=self-%)
 	$(call totals,build/ch*/obj-check) > /dev/null
 $(stages:%=self-%): self-%: build/%/check/demos
 	$(MAKE) STAGE=$* VARIANT=check tests
+
+# The collector comes by itself from Chapter 4 on.
+stressed := $(filter-out ch01 ch02 ch03,$(stages))
+check-stress: $(stressed:%=stress-%)
+$(stressed:%=stress-%): stress-%: build/%/tangled
+	$(MAKE) STAGE=$* VARIANT=stress tests
 
 check-valgrind: build/$(last)/tangled
 	$(MAKE) STAGE=$(last) VARIANT=memcheck tests

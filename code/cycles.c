@@ -1,4 +1,4 @@
-/* From chapter 3 of The Invisible Janitor; made by make tangle. */
+/* From chapters 3 and 4 of The Invisible Janitor; made by make tangle. */
 /* cycles.c: finding the garbage that counting cannot see. */
 #include "internal.h"
 
@@ -107,11 +107,21 @@ static size_t list_size(const gc_link *list)
 }
 
 /* collect */
-size_t gc_collect(gc_heap *heap)
+size_t gc_collect_main(gc_heap *heap, int g)
 {
     if (heap->collecting || heap->closing)
         return 0;
     heap->collecting = true;
+    /* put a generation on the workbench */
+    struct generation *gen = heap->generations;
+
+    if (g + 1 < GC_GENERATIONS)
+        gen[g + 1].count++;
+    for (int i = 0; i <= g; i++)
+        gen[i].count = 0;
+    list_merge(&heap->tracked, &gen[g].objects);
+    for (int i = 0; i < g; i++)
+        list_merge(&heap->tracked, &gen[i].objects);
     /* find the unreachable objects */
     update_refs(&heap->tracked);
     gc_phase(heap, "update_refs");
@@ -119,8 +129,34 @@ size_t gc_collect(gc_heap *heap)
     gc_phase(heap, "subtract_refs");
     move_unreachable(&heap->tracked, &heap->unreachable);
     gc_phase(heap, "move_unreachable");
+    /* move the survivors up */
+    struct generation *older = &gen[g + (g + 1 < GC_GENERATIONS)];
+
+    /* take note of the long-lived */
+    if (g == GC_GENERATIONS - 2)
+        heap->long_lived_pending += list_size(&heap->tracked);
+    if (g == GC_GENERATIONS - 1) {
+        heap->long_lived_total = list_size(&heap->tracked);
+        heap->long_lived_pending = 0;
+    }
+    list_merge(&older->objects, &heap->tracked);
     size_t found = list_size(&heap->unreachable);
     delete_garbage(heap);
+    list_merge(&older->objects, &heap->tracked);
+    gen[g].stats.collections++;
+    gen[g].stats.collected += found;
     heap->collecting = false;
     return found;
+}
+
+ptrdiff_t gc_collect_generation(gc_heap *heap, int generation)
+{
+    if (generation < 0 || generation >= GC_GENERATIONS)
+        return -1;
+    return (ptrdiff_t)gc_collect_main(heap, generation);
+}
+
+size_t gc_collect(gc_heap *heap)
+{
+    return gc_collect_main(heap, GC_GENERATIONS - 1);
 }

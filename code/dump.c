@@ -1,4 +1,4 @@
-/* From chapters 1, 2 and 3 of The Invisible Janitor; made by make tangle. */
+/* From chapters 1, 2, 3 and 4 of The Invisible Janitor; made by make tangle. */
 /* dump.c: the heap written down, to be drawn. */
 #include "internal.h"
 
@@ -40,6 +40,19 @@ static void write_quoted(FILE *out, const char *key, const char *text)
     fputc('"', out);
 }
 
+/* The generation that an object is in, or -1. */
+static int generation_of(gc_heap *heap, const gc_object *o)
+{
+    for (int g = 0; g < GC_GENERATIONS; g++) {
+        gc_link *list = &heap->generations[g].objects;
+
+        for (gc_link *l = list->next; l != list; l = l->next)
+            if (object_at(l) == o)
+                return g;
+    }
+    return -1;
+}
+
 /* write an object */
 static void write_object(gc_object *o, void *arg)
 {
@@ -60,6 +73,9 @@ static void write_object(gc_object *o, void *arg)
         fprintf(d->out, " gc_refs=%u", (unsigned)head_of(o)->gc_refs);
     if (head_of(o)->unreachable)
         fputs(" state=unreachable", d->out);
+    int g = generation_of(d->heap, o);
+    if (g >= 0)
+        fprintf(d->out, " generation=%d", g);
     fputc('\n', d->out);
 }
 

@@ -1,4 +1,4 @@
-/* From chapters 1, 2 and 3 of The Invisible Janitor; made by make tangle. */
+/* From chapters 1, 2, 3 and 4 of The Invisible Janitor; made by make tangle. */
 /* internal.h: what the modules of the library share. */
 #ifndef JANITOR_INTERNAL_H
 #define JANITOR_INTERNAL_H
@@ -43,6 +43,18 @@ static inline void list_move(gc_link *list, gc_link *link)
     list_append(list, link);
 }
 
+/* Append all of one list to another, and leave it empty. */
+static inline void list_merge(gc_link *to, gc_link *from)
+{
+    if (list_is_empty(from))
+        return;
+    from->next->prev = to->prev;
+    from->prev->next = to;
+    to->prev->next = from->next;
+    to->prev = from->prev;
+    list_init(from);
+}
+
 /* the head of an object */
 /* What stands in front of every object. */
 typedef struct gc_head {
@@ -82,12 +94,25 @@ struct gc_heap {
     bool collecting;
     gc_link unreachable; /* the garbage of this collection */
     size_t given_up; /* counted by the checking build */
+    struct generation {
+        gc_link objects;
+        size_t count, threshold;
+        gc_stats stats; /* of the collections there have been */
+    } generations[GC_GENERATIONS];
+    size_t long_lived_total;   /* survivors of the last full collection */
+    size_t long_lived_pending; /* of generation 1 since then */
 };
 
 #ifdef GC_CHECK
 enum { CHECKING = 1 };
 #else
 enum { CHECKING = 0 };
+#endif
+
+#ifdef GC_STRESS
+enum { STRESSED = 1 };
+#else
+enum { STRESSED = 0 };
 #endif
 
 /* what the modules share */
@@ -148,4 +173,8 @@ static inline void gc_traverse(gc_object *o, gc_visit *visit, void *arg)
     if (t->traverse != NULL)
         t->traverse(o, visit, arg);
 }
+
+size_t gc_collect_main(gc_heap *heap, int g);
+
+void gc_count_new(gc_heap *heap);
 #endif

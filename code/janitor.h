@@ -1,4 +1,4 @@
-/* From chapters 1, 2 and 3 of The Invisible Janitor; made by make tangle. */
+/* From chapters 1, 2, 3 and 4 of The Invisible Janitor; made by make tangle. */
 /* janitor.h: objects that clean up after themselves. */
 #ifndef JANITOR_H
 #define JANITOR_H
@@ -85,6 +85,8 @@ typedef struct gc_options {
      * to dump the heap is allowed. NULL: nothing is called. */
     void (*on_phase)(gc_heap *heap, const char *phase, void *context);
     void *phase_context;
+    /* Collect whenever a tracked object is made, to find mistakes. */
+    bool stress;
 } gc_options;
 
 /* For the functions below only. */
@@ -97,6 +99,15 @@ void gc_check_decref(const void *object);
 static inline void gc_check_incref(const void *o) { (void)o; }
 static inline void gc_check_decref(const void *o) { (void)o; }
 #endif
+
+/* The number of generations. The youngest is generation 0. */
+enum { GC_GENERATIONS = 3 };
+
+/* What has been done for a generation, as in gc.get_stats(). */
+typedef struct gc_stats {
+    size_t collections;
+    size_t collected; /* objects, in all of them */
+} gc_stats;
 
 /* heaps */
 /* Make a heap; NULL for [[options]] stands for all zero. Returns NULL
@@ -205,6 +216,24 @@ bool gc_is_tracked(const void *object);
  * within a collection, or while the heap closes. Allocates nothing.
  * As gc.collect(). */
 size_t gc_collect(gc_heap *heap);
+
+/* The counts of the generations, as gc.get_count(). */
+void gc_get_count(const gc_heap *heap, size_t count[GC_GENERATIONS]);
+
+/* Their thresholds, as gc.get_threshold() and gc.set_threshold(). A
+ * threshold of 0 for generation 0 turns automatic collection off. */
+void gc_get_threshold(const gc_heap *heap,
+                      size_t threshold[GC_GENERATIONS]);
+void gc_set_threshold(gc_heap *heap, size_t threshold0,
+                      size_t threshold1, size_t threshold2);
+
+/* Collect a generation and all younger ones. Returns how many objects
+ * were found, or -1 if there is no such generation. gc_collect is the
+ * same for the oldest. As gc.collect(generation). */
+ptrdiff_t gc_collect_generation(gc_heap *heap, int generation);
+
+/* The statistics of each generation, as gc.get_stats(). */
+void gc_get_stats(const gc_heap *heap, gc_stats stats[GC_GENERATIONS]);
 
 /* pictures */
 /* A variable of the program, by name, and the object it refers to. */

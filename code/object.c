@@ -1,4 +1,4 @@
-/* From chapters 1, 2 and 3 of The Invisible Janitor; made by make tangle. */
+/* From chapters 1, 2, 3 and 4 of The Invisible Janitor; made by make tangle. */
 /* object.c: heaps, and the objects in them. */
 #include "internal.h"
 #include <stdarg.h>
@@ -74,6 +74,9 @@ gc_heap *gc_heap_new(const gc_options *options)
     list_init(&heap->immortal);
     list_init(&heap->tracked);
     list_init(&heap->unreachable);
+    for (int g = 0; g < GC_GENERATIONS; g++)
+        list_init(&heap->generations[g].objects);
+    gc_set_threshold(heap, 700, 10, 10);
     return heap;
 }
 
@@ -99,6 +102,9 @@ void *gc_new_var(gc_heap *heap, const gc_type *type, size_t length)
     if (type->item_size > 0)
         ((gc_var_object *)o)->length = length;
     o->refcount = 1;
+    /* before the new object is on a list */
+    if (has_references(type))
+        gc_count_new(heap);
     gc_adopt(heap, o);
     return o;
 }
@@ -116,7 +122,7 @@ void gc_adopt(gc_heap *heap, gc_object *o)
     /* choose another list for some objects */
     head_of(o)->tracked = has_references(o->type);
     if (head_of(o)->tracked)
-        list = &heap->tracked;
+        list = &heap->generations[0].objects;
     list_append(list, &head_of(o)->link);
 }
 
@@ -131,6 +137,9 @@ void gc_finish(gc_object *o)
     if (o->type->destroy != NULL)
         o->type->destroy(o);
     heap->count--;
+    /* an object is gone */
+    if (has_references(o->type) && heap->generations[0].count > 0)
+        heap->generations[0].count--;
     /* in the checking build, keep the dead */
     if (CHECKING) {
         head_of(o)->dead = true;
@@ -158,6 +167,8 @@ void gc_each_object(gc_heap *heap, gc_object_fn *fn, void *arg)
     each_in(&heap->immortal, fn, arg);
     each_in(&heap->tracked, fn, arg);
     each_in(&heap->unreachable, fn, arg);
+    for (int g = 0; g < GC_GENERATIONS; g++)
+        each_in(&heap->generations[g].objects, fn, arg);
 }
 
 /* close a heap */

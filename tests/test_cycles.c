@@ -1,4 +1,4 @@
-/* From chapter 3 of The Invisible Janitor; made by make tangle. */
+/* From chapters 3 and 4 of The Invisible Janitor; made by make tangle. */
 /* test_cycles.c: the tests of Chapter 3. */
 #include "support.h"
 
@@ -168,8 +168,8 @@ static void test_nested_collection(void **state)
     (void)state;
     type.destroy = collect_again;
     node *n = gc_new(heap, &type);
-    n->left = n;
     new_node(heap, "m")->left = new_node(heap, "o");
+    n->left = n;
     assert_int_equal(gc_collect(heap), 1);
     assert_int_equal(nested, 0);
     assert_int_equal(gc_heap_free(heap), 2);
@@ -507,6 +507,11 @@ static void test_collect_order(void **state)
     size_t numbers = sizeof expected / sizeof *expected;
 
     (void)state;
+    /* not under stress */
+    #ifdef GC_STRESS
+    gc_heap_free(heap);
+    skip();
+    #endif
     rings = 0;
     for (int i = 0; i < 16; i++)
         knots[i] = new_knot(heap, i);
