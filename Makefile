@@ -12,6 +12,7 @@
 #: make progress      say what has passed, and what is next
 #: make watch         grade an exercise whenever it is saved
 #: make puzzle CH=3   who survives? with SEED=42, OUT=heap.pdf
+#: make measure       ask the clock again, for figures/measured/
 #: make tangle        write code/ and tests/ from the chapters
 #: make clean         remove build/; exercises/ stays
 #
@@ -269,6 +270,16 @@ $(stages:%=library-%): library-%: build/%/tangled
 
 ch% run-ch% diff-ch%:
 	echo 'there is no chapter $*, only $(stages)' >&2; exit 1
+
+# What a clock says is recorded, not asked at every build.
+.PHONY: measure
+measure: build/ch05/programs
+	mkdir -p figures/measured
+	build/ch05/advice > build/advice.csv
+	printf '# %s; %s; %s\n' "$$(date -u +%F)" \
+	    "$$(sed -n 's/^model name.*: //p' /proc/cpuinfo | head -n 1)" \
+	    "gcc $$(gcc -dumpfullversion)" >> build/advice.csv
+	mv build/advice.csv figures/measured
 
 tangle: build/$(last)/tangled $(press)/tangled
 	$(press)/publish build/$(last)

@@ -1,4 +1,4 @@
-/* From chapters 3 and 4 of The Invisible Janitor; made by make tangle. */
+/* From chapters 3, 4 and 5 of The Invisible Janitor; made by make tangle. */
 /* cycles.c: finding the garbage that counting cannot see. */
 #include "internal.h"
 
@@ -97,7 +97,7 @@ static void delete_garbage(gc_heap *heap)
 }
 
 /* count the unreachable */
-static size_t list_size(const gc_link *list)
+size_t gc_list_size(const gc_link *list)
 {
     size_t size = 0;
 
@@ -106,12 +106,39 @@ static size_t list_size(const gc_link *list)
     return size;
 }
 
-/* collect */
-size_t gc_collect_main(gc_heap *heap, int g)
+static void each_collectable(gc_heap *heap)
 {
-    if (heap->collecting || heap->closing)
-        return 0;
-    heap->collecting = true;
+    char text[80];
+    gc_link *list = &heap->unreachable;
+
+    for (gc_link *l = list->next; l != list; l = l->next)
+        gc_say(heap, "gc: collectable <%s>",
+               gc_describe(object_at(l), text, sizeof text));
+}
+
+static bool may_be_tracked(const gc_object *o)
+{
+    return o == NULL || (has_references(o->type)
+        && !(o->type->immutable && !head_of(o)->tracked));
+}
+
+static void visit_untrackable(void *referent, void *acyclic)
+{
+    if (may_be_tracked(referent))
+        *(bool *)acyclic = false;
+}
+
+static bool is_acyclic(gc_object *o)
+{
+    bool acyclic = true;
+
+    gc_traverse(o, visit_untrackable, &acyclic);
+    return acyclic;
+}
+
+/* collect */
+static size_t collect_main(gc_heap *heap, int g)
+{
     /* put a generation on the workbench */
     struct generation *gen = heap->generations;
 
@@ -129,24 +156,51 @@ size_t gc_collect_main(gc_heap *heap, int g)
     gc_phase(heap, "subtract_refs");
     move_unreachable(&heap->tracked, &heap->unreachable);
     gc_phase(heap, "move_unreachable");
+    /* untrack what cannot be part of a cycle */
+    gc_link *list = &heap->tracked;
+    for (gc_link *l = list->next, *next; l != list; l = next) {
+        next = l->next;
+        if (object_at(l)->type->immutable && is_acyclic(object_at(l))) {
+            ((gc_head *)l)->tracked = false;
+            list_move(&heap->objects, l);
+        }
+    }
     /* move the survivors up */
     struct generation *older = &gen[g + (g + 1 < GC_GENERATIONS)];
 
     /* take note of the long-lived */
     if (g == GC_GENERATIONS - 2)
-        heap->long_lived_pending += list_size(&heap->tracked);
+        heap->long_lived_pending += gc_list_size(&heap->tracked);
     if (g == GC_GENERATIONS - 1) {
-        heap->long_lived_total = list_size(&heap->tracked);
+        heap->long_lived_total = gc_list_size(&heap->tracked);
         heap->long_lived_pending = 0;
     }
     list_merge(&older->objects, &heap->tracked);
-    size_t found = list_size(&heap->unreachable);
+    size_t found = gc_list_size(&heap->unreachable);
+    /* report what can be collected */
+    if (heap->debug & GC_DEBUG_COLLECTABLE)
+        each_collectable(heap);
     delete_garbage(heap);
     list_merge(&older->objects, &heap->tracked);
     gen[g].stats.collections++;
     gen[g].stats.collected += found;
-    heap->collecting = false;
     return found;
+}
+
+size_t gc_collect_main(gc_heap *heap, int g)
+{
+    gc_info info = { .generation = g };
+
+    if (heap->collecting || heap->closing)
+        return 0;
+    heap->collecting = true;
+    gc_call_back(heap, "start", &info);
+    gc_report_start(heap, g);
+    info.collected = collect_main(heap, g);
+    gc_report_stop(heap, info.collected);
+    gc_call_back(heap, "stop", &info);
+    heap->collecting = false;
+    return info.collected;
 }
 
 ptrdiff_t gc_collect_generation(gc_heap *heap, int generation)

@@ -1,4 +1,4 @@
-/* From chapters 1, 2, 3 and 4 of The Invisible Janitor; made by make tangle. */
+/* From chapters 1, 2, 3, 4 and 5 of The Invisible Janitor; made by make tangle. */
 /* dump.c: the heap written down, to be drawn. */
 #include "internal.h"
 
@@ -76,6 +76,8 @@ static void write_object(gc_object *o, void *arg)
     int g = generation_of(d->heap, o);
     if (g >= 0)
         fprintf(d->out, " generation=%d", g);
+    if (head_of(o)->tracked && g < 0 && !d->heap->collecting)
+        fputs(" generation=permanent", d->out);
     fputc('\n', d->out);
 }
 

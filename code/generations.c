@@ -1,4 +1,4 @@
-/* From chapter 4 of The Invisible Janitor; made by make tangle. */
+/* From chapters 4 and 5 of The Invisible Janitor; made by make tangle. */
 /* generations.c: when to collect, and how much. */
 #include "internal.h"
 
@@ -56,6 +56,9 @@ void gc_count_new(gc_heap *heap)
     /* under stress, collect at once */
     if (heap->options.stress || STRESSED)
         gc_collect_main(heap, GC_GENERATIONS - 1);
+    /* is the collector disabled? */
+    if (heap->disabled)
+        return;
     if (young->count > young->threshold && young->threshold > 0
         && !heap->collecting)
         collect_the_oldest_due(heap);

@@ -1,4 +1,4 @@
-/* From chapters 1, 2, 3 and 4 of The Invisible Janitor; made by make tangle. */
+/* From chapters 1, 2, 3, 4 and 5 of The Invisible Janitor; made by make tangle. */
 /* internal.h: what the modules of the library share. */
 #ifndef JANITOR_INTERNAL_H
 #define JANITOR_INTERNAL_H
@@ -101,6 +101,14 @@ struct gc_heap {
     } generations[GC_GENERATIONS];
     size_t long_lived_total;   /* survivors of the last full collection */
     size_t long_lived_pending; /* of generation 1 since then */
+    bool disabled; /* no collection but on request */
+    gc_link permanent; /* the generation that is never collected */
+    struct registered {
+        gc_callback *callback;
+        void *context;
+    } *callbacks;
+    size_t callback_count, callback_room;
+    unsigned debug;
 };
 
 #ifdef GC_CHECK
@@ -174,7 +182,16 @@ static inline void gc_traverse(gc_object *o, gc_visit *visit, void *arg)
         t->traverse(o, visit, arg);
 }
 
+size_t gc_list_size(const gc_link *list);
+
 size_t gc_collect_main(gc_heap *heap, int g);
 
 void gc_count_new(gc_heap *heap);
+
+void *gc_allocate(gc_heap *heap, size_t size);
+void gc_release(gc_heap *heap, void *block, size_t size);
+void gc_call_back(gc_heap *heap, const char *phase,
+                  const gc_info *info);
+void gc_report_start(gc_heap *heap, int g);
+void gc_report_stop(gc_heap *heap, size_t found);
 #endif

@@ -1,4 +1,4 @@
-/* From chapters 1, 2, 3 and 4 of The Invisible Janitor; made by make tangle. */
+/* From chapters 1, 2, 3, 4 and 5 of The Invisible Janitor; made by make tangle. */
 /* janitor.h: objects that clean up after themselves. */
 #ifndef JANITOR_H
 #define JANITOR_H
@@ -52,6 +52,7 @@ struct gc_type {
      * call [[visit]] once for each (NULL does no harm); give each up. */
     void (*traverse)(void *object, gc_visit *visit, void *arg);
     void (*clear)(void *object);
+    bool immutable; /* fields and items, once set, stay as they are */
 };
 
 /* The first member of an object that ends in an array of items. The
@@ -108,6 +109,18 @@ typedef struct gc_stats {
     size_t collections;
     size_t collected; /* objects, in all of them */
 } gc_stats;
+
+/* What a callback is told of a collection. At its start nothing
+ * has been collected yet. */
+typedef struct gc_info {
+    int generation;
+    size_t collected; /* objects */
+} gc_info;
+
+/* [[phase]] is "start" or "stop". A collection that a callback asks
+ * for finds nothing. As the members of Python's gc.callbacks. */
+typedef void gc_callback(gc_heap *heap, const char *phase,
+                         const gc_info *info, void *context);
 
 /* heaps */
 /* Make a heap; NULL for [[options]] stands for all zero. Returns NULL
@@ -234,6 +247,41 @@ ptrdiff_t gc_collect_generation(gc_heap *heap, int generation);
 
 /* The statistics of each generation, as gc.get_stats(). */
 void gc_get_stats(const gc_heap *heap, gc_stats stats[GC_GENERATIONS]);
+
+/* Collect by itself, or only when told to, as gc.enable() and
+ * gc.disable(). What dies by its count dies in either case, and
+ * gc_collect works. A new heap is enabled. */
+void gc_enable(gc_heap *heap);
+void gc_disable(gc_heap *heap);
+
+/* As gc.isenabled(). */
+bool gc_is_enabled(const gc_heap *heap);
+
+/* Put all tracked objects where no collection looks at them, and put
+ * them back into the oldest generation; how many are there. As
+ * gc.freeze(), gc.unfreeze() and gc.get_freeze_count(). */
+void gc_freeze(gc_heap *heap);
+void gc_unfreeze(gc_heap *heap);
+size_t gc_get_freeze_count(const gc_heap *heap);
+
+/* Have [[callback]] called before and after every collection, after
+ * those registered earlier. Returns false when out of memory. */
+bool gc_add_callback(gc_heap *heap, gc_callback *callback,
+                     void *context);
+
+/* Undo the earliest gc_add_callback of this pair; false if there is
+ * none. Both may be called from within a callback. */
+bool gc_remove_callback(gc_heap *heap, gc_callback *callback,
+                        void *context);
+
+/* What a collection says to the heap's sink, as gc.set_debug() and
+ * gc.get_debug(). The flags are combined with |. */
+enum {
+    GC_DEBUG_STATS = 1,       /* how much there was, and was found */
+    GC_DEBUG_COLLECTABLE = 2, /* each object that is collected */
+};
+void gc_set_debug(gc_heap *heap, unsigned flags);
+unsigned gc_get_debug(const gc_heap *heap);
 
 /* pictures */
 /* A variable of the program, by name, and the object it refers to. */

@@ -1,4 +1,4 @@
-/* From chapters 1, 2, 3 and 4 of The Invisible Janitor; made by make tangle. */
+/* From chapters 1, 2, 3, 4 and 5 of The Invisible Janitor; made by make tangle. */
 /* object.c: heaps, and the objects in them. */
 #include "internal.h"
 #include <stdarg.h>
@@ -53,6 +53,16 @@ static size_t block_size(const gc_type *type, size_t length)
     return fixed + length * type->item_size;
 }
 
+void *gc_allocate(gc_heap *heap, size_t size)
+{
+    return heap_allocate(heap, size);
+}
+
+void gc_release(gc_heap *heap, void *block, size_t size)
+{
+    heap_release(heap, block, size);
+}
+
 /* make a heap */
 gc_heap *gc_heap_new(const gc_options *options)
 {
@@ -77,6 +87,7 @@ gc_heap *gc_heap_new(const gc_options *options)
     for (int g = 0; g < GC_GENERATIONS; g++)
         list_init(&heap->generations[g].objects);
     gc_set_threshold(heap, 700, 10, 10);
+    list_init(&heap->permanent);
     return heap;
 }
 
@@ -169,6 +180,7 @@ void gc_each_object(gc_heap *heap, gc_object_fn *fn, void *arg)
     each_in(&heap->unreachable, fn, arg);
     for (int g = 0; g < GC_GENERATIONS; g++)
         each_in(&heap->generations[g].objects, fn, arg);
+    each_in(&heap->permanent, fn, arg);
 }
 
 /* close a heap */
@@ -204,6 +216,7 @@ size_t gc_heap_free(gc_heap *heap)
         return 0;
     /* tidy up before the heap closes */
     gc_end_immortality(heap);
+    gc_unfreeze(heap);
     gc_collect(heap);
     size_t leaked = heap->count;
     heap->closing = true;
@@ -216,6 +229,9 @@ size_t gc_heap_free(gc_heap *heap)
     gc_each_object(heap, free_block, heap);
     /* free the dead of the checking build */
     each_in(&heap->dead, free_block, heap);
+    if (heap->callbacks != NULL)
+        gc_release(heap, heap->callbacks,
+                   heap->callback_room * sizeof *heap->callbacks);
     gc_allocator a = heap->options.allocator;
     a.release(a.context, heap, sizeof *heap);
     return leaked;

@@ -1,0 +1,127 @@
+/* From chapter 5 of The Invisible Janitor; made by make tangle. */
+/* control.c: having a word with the collector. */
+#include "internal.h"
+
+/* switch collections on and off */
+void gc_enable(gc_heap *heap)
+{
+    heap->disabled = false;
+}
+
+void gc_disable(gc_heap *heap)
+{
+    heap->disabled = true;
+}
+
+bool gc_is_enabled(const gc_heap *heap)
+{
+    return !heap->disabled;
+}
+
+/* freeze and unfreeze */
+void gc_freeze(gc_heap *heap)
+{
+    for (int g = 0; g < GC_GENERATIONS; g++) {
+        list_merge(&heap->permanent, &heap->generations[g].objects);
+        heap->generations[g].count = 0;
+    }
+}
+
+void gc_unfreeze(gc_heap *heap)
+{
+    list_merge(&heap->generations[GC_GENERATIONS - 1].objects,
+               &heap->permanent);
+}
+
+size_t gc_get_freeze_count(const gc_heap *heap)
+{
+    return gc_list_size(&heap->permanent);
+}
+
+/* add and remove callbacks */
+static bool make_room(gc_heap *heap)
+{
+    size_t room = 2 * heap->callback_room + 4;
+    size_t size = sizeof *heap->callbacks;
+    void *larger = gc_allocate(heap, room * size);
+
+    if (larger == NULL)
+        return false;
+    if (heap->callbacks != NULL) {
+        memcpy(larger, heap->callbacks, heap->callback_count * size);
+        gc_release(heap, heap->callbacks, heap->callback_room * size);
+    }
+    heap->callbacks = larger;
+    heap->callback_room = room;
+    return true;
+}
+
+bool gc_add_callback(gc_heap *heap, gc_callback *callback,
+                     void *context)
+{
+    if (heap->callback_count == heap->callback_room
+        && !make_room(heap))
+        return false;
+    heap->callbacks[heap->callback_count++] =
+        (struct registered) { callback, context };
+    return true;
+}
+
+bool gc_remove_callback(gc_heap *heap, gc_callback *callback,
+                        void *context)
+{
+    struct registered *r = heap->callbacks;
+    size_t i = 0;
+
+    while (i < heap->callback_count
+           && !(r[i].callback == callback && r[i].context == context))
+        i++;
+    if (i == heap->callback_count)
+        return false;
+    heap->callback_count--;
+    memmove(r + i, r + i + 1, (heap->callback_count - i) * sizeof *r);
+    return true;
+}
+
+void gc_call_back(gc_heap *heap, const char *phase,
+                  const gc_info *info)
+{
+    for (size_t i = 0; i < heap->callback_count; i++) {
+        struct registered r = heap->callbacks[i];
+
+        r.callback(heap, phase, info, r.context);
+    }
+}
+
+/* set the debug flags */
+void gc_set_debug(gc_heap *heap, unsigned flags)
+{
+    heap->debug = flags;
+}
+
+unsigned gc_get_debug(const gc_heap *heap)
+{
+    return heap->debug;
+}
+
+/* say what a collection does */
+void gc_report_start(gc_heap *heap, int g)
+{
+    size_t size[GC_GENERATIONS];
+
+    if (!(heap->debug & GC_DEBUG_STATS))
+        return;
+    for (int i = 0; i < GC_GENERATIONS; i++)
+        size[i] = gc_list_size(&heap->generations[i].objects);
+    gc_say(heap, "gc: collecting generation %d...", g);
+    gc_say(heap, "gc: objects in each generation: %zu %zu %zu",
+           size[0], size[1], size[2]);
+    gc_say(heap, "gc: objects in permanent generation: %zu",
+           gc_get_freeze_count(heap));
+}
+
+void gc_report_stop(gc_heap *heap, size_t found)
+{
+    if (heap->debug & GC_DEBUG_STATS)
+        gc_say(heap, "gc: done, %zu unreachable", found);
+}
