@@ -229,6 +229,7 @@ size_t gc_heap_free(gc_heap *heap)
     gc_each_object(heap, free_block, heap);
     /* free the dead of the checking build */
     each_in(&heap->dead, free_block, heap);
+    /* give back what else the heap holds */
     if (heap->callbacks != NULL)
         gc_release(heap, heap->callbacks,
                    heap->callback_room * sizeof *heap->callbacks);
