@@ -104,6 +104,11 @@ unsigned gc_get_debug(const gc_heap *heap)
     return heap->debug;
 }
 
+void gc_set_sink(gc_heap *heap, gc_sink sink)
+{
+    heap->options.sink = sink;
+}
+
 /* say what a collection does */
 void gc_report_start(gc_heap *heap, int g)
 {

@@ -283,6 +283,10 @@ enum {
 void gc_set_debug(gc_heap *heap, unsigned flags);
 unsigned gc_get_debug(const gc_heap *heap);
 
+/* Send the heap's messages elsewhere from now on; all zero for
+ * nowhere. Python has no such function: it writes to stderr. */
+void gc_set_sink(gc_heap *heap, gc_sink sink);
+
 /* pictures */
 /* A variable of the program, by name, and the object it refers to. */
 typedef struct gc_variable {

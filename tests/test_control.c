@@ -129,16 +129,16 @@ static void test_callback_removes_itself(void **state)
 static void test_log(void **state)
 {
     transcript t = { "" };
-    gc_options options = { .sink = { remember, &t } };
-    gc_heap *heap = gc_heap_new(&options);
+    gc_heap *heap = gc_heap_new(NULL);
 
     (void)state;
+    gc_set_sink(heap, (gc_sink) { remember, &t });
     assert_int_equal(gc_get_debug(heap), 0);
     lose_rings(heap, 1);
     gc_set_debug(heap, GC_DEBUG_STATS | GC_DEBUG_COLLECTABLE);
     assert_int_equal(gc_get_debug(heap), 3);
     gc_collect(heap);
-    gc_set_debug(heap, 0);
+    gc_set_sink(heap, (gc_sink) { 0 });
     gc_collect(heap);
     assert_string_equal(t.text, "gc: collecting generation 2...\n"
         "gc: objects in each generation: 1 0 0\n"
