@@ -135,7 +135,7 @@ static inline size_t gc_length(const gc_object *o)
 
 void gc_finish(gc_object *o);
 
-/* Call [[fn]] for every living object. It may free that object and
+/* Call fn for every living object. It may free that object and
  * no other. */
 typedef void gc_object_fn(gc_object *o, void *arg);
 void gc_each_object(gc_heap *heap, gc_object_fn *fn, void *arg);
@@ -168,7 +168,7 @@ static inline bool has_references(const gc_type *type)
 
 void gc_end_immortality(gc_heap *heap);
 
-/* Call [[visit]] for each reference that an object holds. */
+/* Call visit for each reference that an object holds. */
 static inline void gc_traverse(gc_object *o, gc_visit *visit, void *arg)
 {
     const gc_type *t = o->type;

@@ -32,7 +32,7 @@ typedef struct gc_field {
 #define GC_END { NULL, 0 }
 
 /* what a traversal calls */
-/* What [[traverse]] calls for each reference. */
+/* What traverse calls for each reference. */
 typedef void gc_visit(void *referent, void *arg);
 
 /* What the objects of one kind have in common. Types are constant
@@ -49,22 +49,22 @@ struct gc_type {
     size_t item_size; /* of each item, in bytes; 0: no items */
     bool item_refs;   /* the items are references */
     /* For references that are neither in fields nor items, both or none:
-     * call [[visit]] once for each (NULL does no harm); give each up. */
+     * call visit once for each (NULL does no harm); give each up. */
     void (*traverse)(void *object, gc_visit *visit, void *arg);
     void (*clear)(void *object);
     bool immutable; /* fields and items, once set, stay as they are */
 };
 
 /* The first member of an object that ends in an array of items. The
- * array begins [[type->size]] bytes after the object does, which is
+ * array begins type->size bytes after the object does, which is
  * all that can be said of its alignment. */
 typedef struct gc_var_object {
     gc_object base;
     size_t length; /* in items; read it only */
 } gc_var_object;
 
-/* Where a heap gets its memory. [[allocate]] returns NULL when there
- * is none; [[release]] is told the size that was asked for. */
+/* Where a heap gets its memory. allocate returns NULL when there
+ * is none; release is told the size that was asked for. */
 typedef struct gc_allocator {
     void *(*allocate)(void *context, size_t size, size_t alignment);
     void (*release)(void *context, void *block, size_t size);
@@ -117,20 +117,20 @@ typedef struct gc_info {
     size_t collected; /* objects */
 } gc_info;
 
-/* [[phase]] is "start" or "stop". A collection that a callback asks
+/* phase is "start" or "stop". A collection that a callback asks
  * for finds nothing. As the members of Python's gc.callbacks. */
 typedef void gc_callback(gc_heap *heap, const char *phase,
                          const gc_info *info, void *context);
 
 /* heaps */
-/* Make a heap; NULL for [[options]] stands for all zero. Returns NULL
+/* Make a heap; NULL for options stands for all zero. Returns NULL
  * when out of memory, or when half an allocator is given. A heap is
  * used by one thread at a time; a program may have many heaps. An
  * object refers to objects of its own heap alone. */
 gc_heap *gc_heap_new(const gc_options *options);
 
 /* Close a heap. What is still alive then is leaked: it is reported to
- * the sink, its [[destroy]] is called, its memory freed. Returns how
+ * the sink, its destroy is called, its memory freed. Returns how
  * many objects that were. Closing NULL does nothing. */
 size_t gc_heap_free(gc_heap *heap);
 
@@ -141,7 +141,7 @@ size_t gc_heap_count(const gc_heap *heap);
  * asked of the allocator; with the dead, in the checking build. */
 size_t gc_heap_bytes(const gc_heap *heap);
 
-/* A [[write]] for a sink whose context is a FILE *. */
+/* A write for a sink whose context is a FILE *. */
 void gc_write_line(void *file, const char *line);
 
 /* objects */
@@ -150,8 +150,8 @@ void gc_write_line(void *file, const char *line);
  * then as it was. */
 void *gc_new(gc_heap *heap, const gc_type *type);
 
-/* The same for a type with items: [[length]] of them, all zero. NULL
- * also if the type has no items and [[length]] is not 0. */
+/* The same for a type with items: length of them, all zero. NULL
+ * also if the type has no items and length is not 0. */
 void *gc_new_var(gc_heap *heap, const gc_type *type, size_t length);
 
 /* The heap that an object lives in. */
@@ -208,7 +208,7 @@ static inline size_t gc_refcount(const void *object)
     return ((const gc_object *)object)->refcount;
 }
 
-/* Make the field at this address refer to [[value]], borrowed, which
+/* Make the field at this address refer to value, borrowed, which
  * may be NULL, and give up what it referred to before. */
 void gc_set_field(void *field, void *value);
 
@@ -264,8 +264,9 @@ void gc_freeze(gc_heap *heap);
 void gc_unfreeze(gc_heap *heap);
 size_t gc_get_freeze_count(const gc_heap *heap);
 
-/* Have [[callback]] called before and after every collection, after
- * those registered earlier. Returns false when out of memory. */
+/* Have callback called before and after every collection, after
+ * those registered earlier. The last collection is the one in which
+ * the heap closes. Returns false when out of memory. */
 bool gc_add_callback(gc_heap *heap, gc_callback *callback,
                      void *context);
 
@@ -294,7 +295,7 @@ typedef struct gc_variable {
     const void *object;
 } gc_variable;
 
-/* Write the heap to [[out]]: a line for each object, reference and
+/* Write the heap to out: a line for each object, reference and
  * variable. The variables end with { NULL, NULL }, or are NULL. */
 void gc_dump(gc_heap *heap, const gc_variable *variables, FILE *out);
 #endif

@@ -126,6 +126,18 @@ static void test_callback_removes_itself(void **state)
     gc_heap_free(heap);
 }
 
+static void test_callback_hears_of_the_last(void **state)
+{
+    gc_heap *heap = gc_heap_new(NULL);
+    char text[200] = "";
+
+    (void)state;
+    lose_rings(heap, 1);
+    assert_true(gc_add_callback(heap, note, text));
+    gc_heap_free(heap);
+    assert_string_equal(text, "start 2 0/0 stop 2 1/0 ");
+}
+
 static void test_log(void **state)
 {
     transcript t = { "" };
@@ -223,6 +235,7 @@ int main(void)
         cmocka_unit_test(test_disabled),
         cmocka_unit_test(test_freeze),
         cmocka_unit_test(test_freezing_zeroes_the_counts),
+        cmocka_unit_test(test_callback_hears_of_the_last),
         cmocka_unit_test(test_callbacks),
         cmocka_unit_test(test_callback_removes_itself),
         cmocka_unit_test(test_log),
