@@ -1,4 +1,4 @@
-/* From chapter 5 of The Invisible Janitor; made by make tangle. */
+/* From chapters 5 and 6 of The Invisible Janitor; made by make tangle. */
 /* control.c: having a word with the collector. */
 #include "internal.h"
 
@@ -41,26 +41,21 @@ size_t gc_get_freeze_count(const gc_heap *heap)
 /* add and remove callbacks */
 static bool make_room(gc_heap *heap)
 {
-    size_t room = 2 * heap->callback_room + 4;
-    size_t size = sizeof *heap->callbacks;
-    void *larger = gc_allocate(heap, room * size);
+    void *larger;
 
-    if (larger == NULL)
-        return false;
-    if (heap->callbacks != NULL) {
-        memcpy(larger, heap->callbacks, heap->callback_count * size);
-        gc_release(heap, heap->callbacks, heap->callback_room * size);
-    }
-    heap->callbacks = larger;
-    heap->callback_room = room;
-    return true;
+    if (heap->callback_count < heap->callback_room)
+        return true;
+    larger = gc_grow(heap, heap->callbacks, &heap->callback_room,
+                     sizeof *heap->callbacks);
+    if (larger != NULL)
+        heap->callbacks = larger;
+    return larger != NULL;
 }
 
 bool gc_add_callback(gc_heap *heap, gc_callback *callback,
                      void *context)
 {
-    if (heap->callback_count == heap->callback_room
-        && !make_room(heap))
+    if (!make_room(heap))
         return false;
     heap->callbacks[heap->callback_count++] =
         (struct registered) { callback, context };
@@ -125,8 +120,10 @@ void gc_report_start(gc_heap *heap, int g)
            gc_get_freeze_count(heap));
 }
 
-void gc_report_stop(gc_heap *heap, size_t found)
+void gc_report_stop(gc_heap *heap, const gc_info *info)
 {
     if (heap->debug & GC_DEBUG_STATS)
-        gc_say(heap, "gc: done, %zu unreachable", found);
+        /* say how it ended */
+        gc_say(heap, "gc: done, %zu unreachable, %zu uncollectable",
+               info->collected + info->uncollectable, info->uncollectable);
 }

@@ -1,4 +1,4 @@
-/* From chapters 3, 4 and 5 of The Invisible Janitor; made by make tangle. */
+/* From chapters 3, 4, 5, 6 and 7 of The Invisible Janitor; made by make tangle. */
 /* cycles.c: finding the garbage that counting cannot see. */
 #include "internal.h"
 
@@ -84,9 +84,13 @@ static void delete_garbage(gc_heap *heap)
         gc_link *l = heap->unreachable.next;
         gc_object *o = object_at(l);
 
-        gc_incref(o);
-        gc_clear_references(o);
-        gc_decref(o);
+        if (heap->debug & GC_DEBUG_SAVEALL) {
+            gc_garbage_append(heap, o);
+        } else {
+            gc_incref(o);
+            gc_clear_references(o);
+            gc_decref(o);
+        }
         /* keep an object that is still alive */
         if (heap->unreachable.next == l) {
             ((gc_head *)l)->collecting = false;
@@ -137,8 +141,9 @@ static bool is_acyclic(gc_object *o)
 }
 
 /* collect */
-static size_t collect_main(gc_heap *heap, int g)
+static void collect_main(gc_heap *heap, gc_info *info)
 {
+    int g = info->generation;
     /* put a generation on the workbench */
     struct generation *gen = heap->generations;
 
@@ -176,15 +181,44 @@ static size_t collect_main(gc_heap *heap, int g)
         heap->long_lived_pending = 0;
     }
     list_merge(&older->objects, &heap->tracked);
-    size_t found = gc_list_size(&heap->unreachable);
+    /* set aside what cannot be freed */
+    gc_move_legacy_finalizers(heap);
+    if (!list_is_empty(&heap->uncollectable))
+        gc_phase(heap, "move_legacy_finalizers");
     /* report what can be collected */
     if (heap->debug & GC_DEBUG_COLLECTABLE)
         each_collectable(heap);
+    /* clear the weak references to the garbage */
+    info->collected += gc_handle_weakrefs(heap, &older->objects);
+    /* run the finalizers of the garbage */
+    bool spoken = gc_finalize_garbage(heap);
+    if (spoken) {
+        gc_phase(heap, "finalize_garbage");
+        /* put the garbage back on the workbench */
+        list_merge(&heap->tracked, &heap->unreachable);
+        for (gc_link *l = heap->tracked.next; l != &heap->tracked; l = l->next)
+            ((gc_head *)l)->unreachable = false;
+        /* find the unreachable objects */
+        update_refs(&heap->tracked);
+        gc_phase(heap, "update_refs");
+        subtract_refs(&heap->tracked);
+        gc_phase(heap, "subtract_refs");
+        move_unreachable(&heap->tracked, &heap->unreachable);
+        gc_phase(heap, "move_unreachable");
+        list_merge(&older->objects, &heap->tracked);
+    }
+    /* clear what was made by the finalizers */
+    if (spoken)
+        gc_forget_garbage(heap);
+    info->collected += gc_list_size(&heap->unreachable);
     delete_garbage(heap);
     list_merge(&older->objects, &heap->tracked);
+    info->uncollectable =
+        gc_handle_legacy_finalizers(heap, &older->objects);
+    /* add it to the statistics */
     gen[g].stats.collections++;
-    gen[g].stats.collected += found;
-    return found;
+    gen[g].stats.collected += info->collected;
+    gen[g].stats.uncollectable += info->uncollectable;
 }
 
 size_t gc_collect_main(gc_heap *heap, int g)
@@ -196,11 +230,11 @@ size_t gc_collect_main(gc_heap *heap, int g)
     heap->collecting = true;
     gc_call_back(heap, "start", &info);
     gc_report_start(heap, g);
-    info.collected = collect_main(heap, g);
-    gc_report_stop(heap, info.collected);
+    collect_main(heap, &info);
+    gc_report_stop(heap, &info);
     gc_call_back(heap, "stop", &info);
     heap->collecting = false;
-    return info.collected;
+    return info.collected + info.uncollectable;
 }
 
 ptrdiff_t gc_collect_generation(gc_heap *heap, int generation)

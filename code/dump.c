@@ -1,4 +1,4 @@
-/* From chapters 1, 2, 3, 4 and 5 of The Invisible Janitor; made by make tangle. */
+/* From chapters 1, 2, 3, 4, 5 and 7 of The Invisible Janitor; made by make tangle. */
 /* dump.c: the heap written down, to be drawn. */
 #include "internal.h"
 
@@ -102,6 +102,15 @@ static void write_visited(void *referent, void *arg)
     write_reference(arg, "-", referent);
 }
 
+static void write_weak(dump *d, gc_object *o)
+{
+    const gc_object *to = ((gc_weakref *)o)->referent;
+
+    if (to != NULL)
+        fprintf(d->out, "weak %zu referent %zu\n", d->id,
+                number_of(d->heap, to));
+}
+
 /* write all references of an object */
 static void write_references(gc_object *o, void *arg)
 {
@@ -118,6 +127,8 @@ static void write_references(gc_object *o, void *arg)
     /* write the references that only the type knows */
     if (o->type->traverse != NULL)
         o->type->traverse(o, write_visited, d);
+    if (is_weakref(o))
+        write_weak(d, o);
     d->id++;
 }
 

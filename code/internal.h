@@ -1,4 +1,4 @@
-/* From chapters 1, 2, 3, 4 and 5 of The Invisible Janitor; made by make tangle. */
+/* From chapters 1, 2, 3, 4, 5, 6 and 7 of The Invisible Janitor; made by make tangle. */
 /* internal.h: what the modules of the library share. */
 #ifndef JANITOR_INTERNAL_H
 #define JANITOR_INTERNAL_H
@@ -66,6 +66,8 @@ typedef struct gc_head {
     bool collecting : 1;  /* takes part in the collection */
     bool unreachable : 1; /* and seems to be garbage */
     uint32_t gc_refs;     /* of its references, those not accounted for */
+    bool finalized : 1; /* its finalizer has been called */
+    bool speaking : 1;  /* and is running, as it dies by its count */
 } gc_head;
 
 static inline gc_head *head_of(const void *object)
@@ -109,6 +111,13 @@ struct gc_heap {
     } *callbacks;
     size_t callback_count, callback_room;
     unsigned debug;
+    gc_link seen; /* garbage that was asked for its last words */
+    gc_link uncollectable; /* set aside by the collection */
+    gc_object **garbage;
+    size_t garbage_length, garbage_room;
+    gc_link calling; /* weak references whose callback is to be called */
+    gc_finalizer *newest; /* owned; the beginning of a list */
+    bool shut_down;       /* their functions are not called any more */
 };
 
 #ifdef GC_CHECK
@@ -190,8 +199,39 @@ void gc_count_new(gc_heap *heap);
 
 void *gc_allocate(gc_heap *heap, size_t size);
 void gc_release(gc_heap *heap, void *block, size_t size);
+
+/* A larger array with the same elements, of size bytes each, and
+ * room for more; the old one is given back. NULL when out of memory,
+ * and then the old one is as it was. */
+void *gc_grow(gc_heap *heap, void *array, size_t *room, size_t size);
+
 void gc_call_back(gc_heap *heap, const char *phase,
                   const gc_info *info);
 void gc_report_start(gc_heap *heap, int g);
-void gc_report_stop(gc_heap *heap, size_t found);
+void gc_report_stop(gc_heap *heap, const gc_info *info);
+
+/* The last words of an object that dies by its count. Returns true
+ * if it lives after all. */
+bool gc_last_words(gc_object *o);
+
+/* Phases of a collection: let the unreachable speak (returns whether
+ * any did); set aside what cannot be freed, and keep it. */
+bool gc_finalize_garbage(gc_heap *heap);
+void gc_move_legacy_finalizers(gc_heap *heap);
+size_t gc_handle_legacy_finalizers(gc_heap *heap, gc_link *older);
+bool gc_garbage_append(gc_heap *heap, gc_object *o);
+void gc_give_up_garbage(gc_heap *heap);
+
+static inline bool is_weakref(const gc_object *o)
+{
+    return o->type->clear == gc_weakref_clear;
+}
+
+void gc_clear_weakrefs(gc_object *o);
+void gc_forget_weakrefs(gc_object *o);
+size_t gc_handle_weakrefs(gc_heap *heap, gc_link *older);
+void gc_forget_garbage(gc_heap *heap);
+void gc_exit_finalizers(gc_heap *heap);
+void gc_detach_finalizers(gc_heap *heap);
+void gc_weakref_forget(gc_object *ref);
 #endif

@@ -1,4 +1,4 @@
-/* From chapters 1, 2, 3, 4 and 5 of The Invisible Janitor; made by make tangle. */
+/* From chapters 1, 2, 3, 4, 5, 6 and 7 of The Invisible Janitor; made by make tangle. */
 /* janitor.h: objects that clean up after themselves. */
 #ifndef JANITOR_H
 #define JANITOR_H
@@ -53,6 +53,21 @@ struct gc_type {
     void (*traverse)(void *object, gc_visit *visit, void *arg);
     void (*clear)(void *object);
     bool immutable; /* fields and items, once set, stay as they are */
+    /* Called once, before the object dies, while all that it refers to
+     * is whole. It may do anything: even make a reference to the object,
+     * which then lives. As __del__. */
+    void (*finalize)(void *object);
+    /* The old kind, as tp_del: called each time the object dies by its
+     * count. The collector frees neither it nor what it refers to. */
+    void (*legacy_finalize)(void *object);
+    /* The offset of a member of type gc_weakref *, in which the library
+     * keeps the weak references to the object; 0: there can be none. */
+    size_t weaklist_offset;
+    /* As __eq__ and __hash__. NULL: by identity. The first is not asked
+     * about one and the same object; the second returns false if the
+     * object cannot be hashed. Equal objects have equal hashes. */
+    bool (*equal)(void *object, void *other);
+    bool (*hash)(void *object, size_t *hash);
 };
 
 /* The first member of an object that ends in an array of items. The
@@ -108,6 +123,8 @@ enum { GC_GENERATIONS = 3 };
 typedef struct gc_stats {
     size_t collections;
     size_t collected; /* objects, in all of them */
+    /* what else is told of past collections */
+    size_t uncollectable;
 } gc_stats;
 
 /* What a callback is told of a collection. At its start nothing
@@ -115,12 +132,39 @@ typedef struct gc_stats {
 typedef struct gc_info {
     int generation;
     size_t collected; /* objects */
+    /* what else is told of a collection */
+    size_t uncollectable;
 } gc_info;
 
 /* phase is "start" or "stop". A collection that a callback asks
  * for finds nothing. As the members of Python's gc.callbacks. */
 typedef void gc_callback(gc_heap *heap, const char *phase,
                          const gc_info *info, void *context);
+
+typedef struct gc_weakref gc_weakref;
+
+/* What is called when the referent of ref has died. The closure is
+ * what gc_weakref_new was given. */
+typedef void gc_weakref_callback(gc_weakref *ref, void *closure);
+
+/* An object that refers to another one, its referent, and does not
+ * keep it alive. Its members are the library's; it is declared here
+ * to be the first member of structs that add some of their own. */
+struct gc_weakref {
+    gc_object base;
+    gc_object *referent;     /* NULL when it is dead */
+    gc_weakref *next, *prev; /* others to the same referent */
+    gc_weakref_callback *callback;
+    gc_object *closure; /* owned */
+    size_t hash;        /* of the referent, if it was asked for */
+    bool hashed;
+};
+
+/* A function that waits for the death of an object. */
+typedef struct gc_finalizer gc_finalizer;
+
+/* A dictionary that refers weakly to its keys or to its values. */
+typedef struct gc_weakdict gc_weakdict;
 
 /* heaps */
 /* Make a heap; NULL for options stands for all zero. Returns NULL
@@ -162,6 +206,13 @@ void *gc_items(const void *object);
 
 /* What is wrong with a type, in words; NULL if nothing is. */
 const char *gc_type_error(const gc_type *type);
+
+/* Are two objects equal, as == in Python? The type of the first that
+ * has an opinion is asked. It may run any code. */
+bool gc_equal(void *object, void *other);
+
+/* The hash of an object; false if it cannot be hashed. */
+bool gc_hash(void *object, size_t *hash);
 /* references */
 /* Note that there is one reference more to the object. */
 static inline void gc_incref(void *object)
@@ -219,6 +270,10 @@ void gc_clear_field(void *field);
  * still count: what it refers to also lives that long. */
 void gc_make_immortal(void *object);
 bool gc_is_immortal(const void *object);
+
+/* Report an error that nobody can be told, in a finalizer or a
+ * callback, to the sink. As PyErr_WriteUnraisable. */
+void gc_write_unraisable(const void *object, const char *error);
 
 /* collection */
 /* Is the object one that the collector looks at? As gc.is_tracked. */
@@ -280,6 +335,10 @@ bool gc_remove_callback(gc_heap *heap, gc_callback *callback,
 enum {
     GC_DEBUG_STATS = 1,       /* how much there was, and was found */
     GC_DEBUG_COLLECTABLE = 2, /* each object that is collected */
+    /* more debug flags */
+    GC_DEBUG_UNCOLLECTABLE = 4, /* each that cannot be */
+    GC_DEBUG_SAVEALL = 32,      /* free nothing: to the garbage list */
+    GC_DEBUG_LEAK = 2 | 4 | 32,
 };
 void gc_set_debug(gc_heap *heap, unsigned flags);
 unsigned gc_get_debug(const gc_heap *heap);
@@ -287,6 +346,143 @@ unsigned gc_get_debug(const gc_heap *heap);
 /* Send the heap's messages elsewhere from now on; all zero for
  * nowhere. Python has no such function: it writes to stderr. */
 void gc_set_sink(gc_heap *heap, gc_sink sink);
+
+/* Has the finalizer of the object been called? Never true for
+ * a type without references. As gc.is_finalized(object). */
+bool gc_is_finalized(const void *object);
+
+/* The garbage list, as gc.garbage: objects that were found to be
+ * unreachable and could not be freed, or that GC_DEBUG_SAVEALL kept.
+ * The list owns a reference to each. An item is borrowed. What is
+ * popped, the latest, is owned; NULL if the list is empty. */
+size_t gc_garbage_length(const gc_heap *heap);
+void *gc_garbage_item(const gc_heap *heap, size_t i);
+void *gc_garbage_pop(gc_heap *heap);
+
+/* Give up all the references of the garbage list. */
+void gc_garbage_clear(gc_heap *heap);
+
+/* weak references */
+/* Make a weak reference to an object; the caller owns it. Without a
+ * callback it is shared: there is one for each object. The closure,
+ * which may be NULL, is borrowed, and counted. Returns NULL when out
+ * of memory, or if no weak reference to the object can be made. As
+ * weakref.ref(object, callback). */
+gc_weakref *gc_weakref_new(void *object, gc_weakref_callback *callback,
+                           void *closure);
+
+/* The referent, as a reference of one's own; NULL if it is dead. As
+ * calling a weakref.ref. */
+void *gc_weakref_get(const gc_weakref *ref);
+
+/* The same for a type of one's own, whose struct begins with a
+ * gc_weakref, and whose traverse and clear are those below. Never
+ * shared. As deriving a class from weakref.ref. */
+void *gc_weakref_new_of(const gc_type *type, void *object,
+                        gc_weakref_callback *callback, void *closure);
+void gc_weakref_traverse(void *ref, gc_visit *visit, void *arg);
+void gc_weakref_clear(void *ref);
+extern const gc_type gc_weakref_type, gc_proxy_type;
+
+/* The callback of a reference; NULL if it has none, or is dead. */
+gc_weakref_callback *gc_weakref_get_callback(const gc_weakref *ref);
+
+/* How many weak references and proxies to an object there are; write
+ * the first room of them, borrowed, to refs. As
+ * weakref.getweakrefcount and weakref.getweakrefs. */
+size_t gc_getweakrefcount(void *object);
+size_t gc_getweakrefs(void *object, gc_weakref **refs, size_t room);
+
+/* As gc_weakref_new, but a proxy, as weakref.proxy: it is used by
+ * calling a function with its referent, which is kept alive for that
+ * time. False if it is dead: Python's ReferenceError. It cannot be
+ * hashed. */
+gc_weakref *gc_proxy_new(void *object, gc_weakref_callback *callback,
+                         void *closure);
+bool gc_proxy_call(gc_weakref *proxy,
+                   void (*function)(void *object, void *arg),
+                   void *arg);
+bool gc_is_proxy(const void *object);
+
+/* Have function called with arg when the object has died, or
+ * when the heap closes: the latest first, before anything else is
+ * done, without collections. It is called once. The heap owns what is
+ * returned until then: take a reference to keep it longer. NULL when
+ * out of memory, or if there can be no weak reference to the object. As
+ * weakref.finalize. */
+gc_finalizer *gc_finalize(void *object, void (*function)(void *arg),
+                          void *arg);
+
+/* Call the function now, or never; false if it was called already, or
+ * is never to be. */
+bool gc_finalizer_call(gc_finalizer *f);
+bool gc_finalizer_detach(gc_finalizer *f);
+
+/* Is the function still to be called? The object that it waits for,
+ * owned; NULL if not. */
+bool gc_finalizer_is_alive(const gc_finalizer *f);
+void *gc_finalizer_peek(const gc_finalizer *f);
+
+/* Is it to be called when the heap closes? At first it is. */
+void gc_finalizer_set_atexit(gc_finalizer *f, bool atexit);
+
+/* Make a dictionary, as WeakValueDictionary and WeakKeyDictionary,
+ * or a set, as WeakSet; the caller owns it. An entry goes when the
+ * value, or the key, dies. NULL when out of memory. */
+gc_weakdict *gc_weakvaluedict_new(gc_heap *heap);
+gc_weakdict *gc_weakkeydict_new(gc_heap *heap);
+gc_weakdict *gc_weakset_new(gc_heap *heap);
+
+/* Set, look up, take out. Keys and values are borrowed; those that
+ * are returned are owned, and NULL if there is no such entry. False
+ * or NULL also when out of memory, if the key cannot be hashed, or if
+ * there can be no weak reference to what is to be held weakly. */
+bool gc_weakdict_set(gc_weakdict *d, void *key, void *value);
+void *gc_weakdict_get(gc_weakdict *d, void *key);
+bool gc_weakdict_contains(gc_weakdict *d, void *key);
+bool gc_weakdict_delete(gc_weakdict *d, void *key);
+void *gc_weakdict_pop(gc_weakdict *d, void *key);
+
+/* The value of the key, set to value if it had none. */
+void *gc_weakdict_setdefault(gc_weakdict *d, void *key, void *value);
+
+/* Take out the latest entry: key and value are owned. False if there
+ * is none. value may be NULL, for a set. */
+bool gc_weakdict_popitem(gc_weakdict *d, void **key, void **value);
+
+/* Set all that is in the other one; false when out of memory. Remove
+ * all entries. How many there are. */
+bool gc_weakdict_update(gc_weakdict *d, gc_weakdict *other);
+void gc_weakdict_clear(gc_weakdict *d);
+size_t gc_weakdict_len(const gc_weakdict *d);
+
+/* Go through the entries, in the order in which they were set:
+ *     for (gc_weakdict_begin(&it, d); gc_weakdict_next(&it);) ...
+ *     gc_weakdict_end(&it);
+ * The key and the value at hand live until the next step. Entries may
+ * come and go meanwhile; those that come may be met or not. */
+typedef struct gc_weakdict_iter {
+    gc_weakdict *dict;
+    size_t position;
+    void *key, *value;
+} gc_weakdict_iter;
+void gc_weakdict_begin(gc_weakdict_iter *it, gc_weakdict *d);
+bool gc_weakdict_next(gc_weakdict_iter *it);
+void gc_weakdict_end(gc_weakdict_iter *it);
+
+/* Put an object into a set: with no value, as gc_weakdict_set. Take
+ * any one out, owned; NULL if there is none. */
+static inline bool gc_weakset_add(gc_weakdict *set, void *object)
+{
+    return gc_weakdict_set(set, object, NULL);
+}
+
+static inline void *gc_weakset_pop(gc_weakdict *set)
+{
+    void *object;
+
+    return gc_weakdict_popitem(set, &object, NULL) ? object : NULL;
+}
 
 /* pictures */
 /* A variable of the program, by name, and the object it refers to. */

@@ -1,4 +1,4 @@
-/* From chapters 1, 2, 3, 4 and 5 of The Invisible Janitor; made by make tangle. */
+/* From chapters 1, 2, 3, 4, 5, 6 and 7 of The Invisible Janitor; made by make tangle. */
 /* object.c: heaps, and the objects in them. */
 #include "internal.h"
 #include <stdarg.h>
@@ -63,6 +63,21 @@ void gc_release(gc_heap *heap, void *block, size_t size)
     heap_release(heap, block, size);
 }
 
+void *gc_grow(gc_heap *heap, void *array, size_t *room, size_t size)
+{
+    size_t more = 2 * *room + 4;
+    void *larger = gc_allocate(heap, more * size);
+
+    if (larger == NULL)
+        return NULL;
+    if (array != NULL) {
+        memcpy(larger, array, *room * size);
+        gc_release(heap, array, *room * size);
+    }
+    *room = more;
+    return larger;
+}
+
 /* make a heap */
 gc_heap *gc_heap_new(const gc_options *options)
 {
@@ -88,6 +103,9 @@ gc_heap *gc_heap_new(const gc_options *options)
         list_init(&heap->generations[g].objects);
     gc_set_threshold(heap, 700, 10, 10);
     list_init(&heap->permanent);
+    list_init(&heap->seen);
+    list_init(&heap->uncollectable);
+    list_init(&heap->calling);
     return heap;
 }
 
@@ -181,6 +199,9 @@ void gc_each_object(gc_heap *heap, gc_object_fn *fn, void *arg)
     for (int g = 0; g < GC_GENERATIONS; g++)
         each_in(&heap->generations[g].objects, fn, arg);
     each_in(&heap->permanent, fn, arg);
+    each_in(&heap->seen, fn, arg);
+    each_in(&heap->uncollectable, fn, arg);
+    each_in(&heap->calling, fn, arg);
 }
 
 /* close a heap */
@@ -215,9 +236,11 @@ size_t gc_heap_free(gc_heap *heap)
     if (heap == NULL)
         return 0;
     /* tidy up before the heap closes */
+    gc_exit_finalizers(heap);
     gc_end_immortality(heap);
     gc_unfreeze(heap);
     gc_collect(heap);
+    gc_give_up_garbage(heap);
     size_t leaked = heap->count;
     heap->closing = true;
     /* report what is still alive */
@@ -233,6 +256,9 @@ size_t gc_heap_free(gc_heap *heap)
     if (heap->callbacks != NULL)
         gc_release(heap, heap->callbacks,
                    heap->callback_room * sizeof *heap->callbacks);
+    if (heap->garbage != NULL)
+        gc_release(heap, heap->garbage,
+                   heap->garbage_room * sizeof *heap->garbage);
     gc_allocator a = heap->options.allocator;
     a.release(a.context, heap, sizeof *heap);
     return leaked;
@@ -297,6 +323,11 @@ const char *gc_type_error(const gc_type *type)
 bool gc_is_tracked(const void *object)
 {
     return head_of(object)->tracked;
+}
+
+bool gc_is_finalized(const void *object)
+{
+    return head_of(object)->finalized;
 }
 
 /* speak up */

@@ -1,4 +1,4 @@
-/* From chapters 2 and 3 of The Invisible Janitor; made by make tangle. */
+/* From chapters 2, 3, 6 and 7 of The Invisible Janitor; made by make tangle. */
 /* refcount.c: counting references, and the death of objects. */
 #include "internal.h"
 
@@ -55,11 +55,27 @@ void gc_clear_references(gc_object *o)
 /* die */
 enum { NESTING_LIMIT = 50 };
 
-static void die(gc_heap *heap, gc_object *o)
+static void die(gc_object *o)
+{
+    /* let the object have its last words */
+    if (gc_last_words(o))
+        return;
+    gc_clear_references(o);
+    /* check that it holds nothing any more */
+    if (CHECKING) {
+        size_t held = 0;
+
+        gc_traverse(o, count_visit, &held);
+        if (held > 0)
+            gc_stop(o, "holds %zu references in its grave", held);
+    }
+    gc_finish(o);
+}
+
+static void bury(gc_heap *heap, gc_object *o)
 {
     heap->nesting++;
-    gc_clear_references(o);
-    gc_finish(o);
+    die(o);
     heap->nesting--;
 }
 
@@ -76,7 +92,7 @@ static void bury_postponed(gc_heap *heap)
     heap->nesting++;
     while ((first = heap->postponed) != NULL) {
         heap->postponed = first->next;
-        die(heap, object_at(first));
+        bury(heap, object_at(first));
     }
     heap->nesting--;
 }
@@ -91,12 +107,19 @@ void gc_dealloc(void *object)
     list_remove(&head_of(o)->link);
     /* begin to count what is given up */
     size_t given_up = heap->given_up;
+    /* the dying take no part in a collection */
+    if (CHECKING && head_of(o)->speaking)
+        gc_stop(o, "given up by its own finalizer");
+    head_of(o)->tracked = false;
+    head_of(o)->collecting = head_of(o)->unreachable = false;
+    if (is_weakref(o))
+        gc_weakref_forget(o);
     if (!has_references(o->type))
-        gc_finish(o);
+        die(o);
     else if (heap->nesting >= NESTING_LIMIT)
         postpone(heap, o);
     else
-        die(heap, o);
+        bury(heap, o);
     if (heap->nesting == 0)
         bury_postponed(heap);
     /* go on counting where we were */

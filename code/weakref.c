@@ -1,0 +1,457 @@
+/* From chapter 7 of The Invisible Janitor; made by make tangle. */
+/* weakref.c: references that keep nothing alive. */
+#include "internal.h"
+#include <errno.h>
+
+/* make weak references */
+static gc_weakref **weaklist_of(gc_object *o)
+{
+    return (void *)((char *)o + o->type->weaklist_offset);
+}
+
+void *gc_weakref_get(const gc_weakref *ref)
+{
+    gc_object *o = ref->referent;
+
+    return o != NULL && o->refcount > 0 ? gc_new_ref(o) : NULL;
+}
+
+static bool is_shared(const gc_weakref *ref)
+{
+    return ref->callback == NULL && (ref->base.type == &gc_weakref_type
+        || ref->base.type == &gc_proxy_type);
+}
+
+static gc_weakref *find_shared(gc_object *o, const gc_type *type)
+{
+    gc_weakref *ref = *weaklist_of(o);
+
+    for (; ref != NULL && is_shared(ref); ref = ref->next)
+        if (ref->base.type == type)
+            return ref;
+    return NULL;
+}
+
+/* Put a reference on its referent's list: the shared ones come first,
+ * and the others the latest first. */
+static void enlist(gc_weakref *ref)
+{
+    gc_weakref **first = weaklist_of(ref->referent), *after = NULL;
+    bool leads = is_shared(ref) && ref->base.type == &gc_weakref_type;
+
+    if (!leads)
+        for (gc_weakref *r = *first; r && is_shared(r); r = r->next)
+            after = r;
+    ref->prev = after;
+    ref->next = after != NULL ? after->next : *first;
+    if (ref->next != NULL)
+        ref->next->prev = ref;
+    if (after != NULL)
+        after->next = ref;
+    else
+        *first = ref;
+}
+
+void *gc_weakref_new_of(const gc_type *type, void *object,
+                        gc_weakref_callback *callback, void *closure)
+{
+    gc_object *o = object;
+    gc_weakref *ref;
+
+    if (o->type->weaklist_offset == 0 || o->refcount == 0)
+        return NULL;
+    /* return the shared reference, if there is one */
+    if (callback == NULL && (ref = find_shared(o, type)) != NULL)
+        return gc_new_ref(ref);
+    ref = gc_new(gc_heap_of(o), type);
+    if (ref == NULL)
+        return NULL;
+    /* somebody may have made the shared one meanwhile */
+    if (callback == NULL && find_shared(o, type) != NULL) {
+        gc_decref(ref);
+        return gc_new_ref(find_shared(o, type));
+    }
+    ref->referent = o;
+    ref->callback = callback;
+    ref->closure = closure;
+    gc_xincref(closure);
+    enlist(ref);
+    return ref;
+}
+
+gc_weakref *gc_weakref_new(void *object, gc_weakref_callback *callback,
+                           void *closure)
+{
+    return gc_weakref_new_of(&gc_weakref_type, object, callback,
+                             closure);
+}
+
+/* forget a referent */
+static void forget(gc_weakref *ref)
+{
+    if (ref->referent == NULL)
+        return;
+    if (ref->prev != NULL)
+        ref->prev->next = ref->next;
+    else
+        *weaklist_of(ref->referent) = ref->next;
+    if (ref->next != NULL)
+        ref->next->prev = ref->prev;
+    ref->referent = NULL;
+    ref->next = ref->prev = NULL;
+}
+
+void gc_weakref_traverse(void *ref, gc_visit *visit, void *arg)
+{
+    visit(((gc_weakref *)ref)->closure, arg);
+}
+
+void gc_weakref_clear(void *ref)
+{
+    forget(ref);
+    gc_clear_field(&((gc_weakref *)ref)->closure);
+}
+
+void gc_weakref_forget(gc_object *ref)
+{
+    forget((gc_weakref *)ref);
+}
+
+/* call a callback */
+static void call_back(gc_weakref *ref)
+{
+    int error = errno;
+
+    ref->callback(ref, ref->closure);
+    errno = error;
+}
+
+/* tell weak references of a death */
+void gc_clear_weakrefs(gc_object *o)
+{
+    gc_weakref **list = weaklist_of(o), *first, *last = NULL;
+
+    /* forget those that have no callback to be called */
+    for (gc_weakref *r = *list, *next; r != NULL; r = next) {
+        next = r->next;
+        if (r->callback == NULL)
+            forget(r);
+    }
+    first = *list;
+    *list = NULL;
+    for (gc_weakref *r = first; r != NULL; r = r->next) {
+        r->referent = NULL;
+        gc_incref(r);
+        last = r;
+    }
+    for (gc_weakref *r = first; r != NULL; r = r->next)
+        call_back(r);
+    /* give up the references that were told, the last one first */
+    for (gc_weakref *prev; last != NULL; last = prev) {
+        prev = last->prev;
+        last->next = last->prev = NULL;
+        last->callback = NULL;
+        gc_clear_field(&last->closure);
+        gc_decref(last);
+    }
+}
+
+void gc_forget_weakrefs(gc_object *o)
+{
+    if (o->type->weaklist_offset != 0)
+        while (*weaklist_of(o) != NULL)
+            forget(*weaklist_of(o));
+}
+
+/* tell weak references of a collection */
+static void clear_references_to(gc_object *o, gc_link *calling)
+{
+    gc_weakref *r;
+
+    while ((r = *weaklist_of(o)) != NULL) {
+        forget(r);
+        if (r->callback == NULL || head_of(r)->unreachable)
+            continue;
+        gc_incref(r);
+        list_move(calling, &head_of(r)->link);
+    }
+}
+
+size_t gc_handle_weakrefs(gc_heap *heap, gc_link *older)
+{
+    gc_link *list = &heap->unreachable, *calling = &heap->calling;
+    size_t freed = 0;
+
+    for (gc_link *l = list->next; l != list; l = l->next) {
+        if (is_weakref(object_at(l)))
+            forget((gc_weakref *)object_at(l));
+        if (object_at(l)->type->weaklist_offset != 0)
+            clear_references_to(object_at(l), calling);
+    }
+    while (!list_is_empty(calling)) {
+        /* call the first, and see whether it survives */
+        gc_link *l = calling->next;
+        gc_object *ref = object_at(l);
+
+        call_back((gc_weakref *)ref);
+        gc_decref(ref);
+        if (calling->next == l)
+            list_move(older, l);
+        else
+            freed++;
+    }
+    return freed;
+}
+
+void gc_forget_garbage(gc_heap *heap)
+{
+    gc_link *list = &heap->unreachable;
+
+    for (gc_link *l = list->next; l != list; l = l->next) {
+        if (is_weakref(object_at(l)))
+            forget((gc_weakref *)object_at(l));
+        gc_forget_weakrefs(object_at(l));
+    }
+}
+
+/* compare and hash */
+bool gc_equal(void *object, void *other)
+{
+    gc_object *o = object, *p = other;
+
+    if (o == p)
+        return true;
+    if (o->type->equal != NULL)
+        return o->type->equal(o, p);
+    return p->type->equal != NULL && p->type->equal(p, o);
+}
+
+bool gc_hash(void *object, size_t *hash)
+{
+    gc_object *o = object;
+
+    if (o->type->hash != NULL)
+        return o->type->hash(o, hash);
+    *hash = (uintptr_t)object >> 4;
+    return o->type->equal == NULL;
+}
+
+/* equal and hashed references */
+static bool weakref_equal(void *object, void *other)
+{
+    gc_object *a, *b;
+    bool equal = object == other;
+
+    if (!is_weakref(other) || gc_is_proxy(other))
+        return false;
+    a = gc_weakref_get(object);
+    b = gc_weakref_get(other);
+    if (a != NULL && b != NULL)
+        equal = gc_equal(a, b);
+    gc_xdecref(a);
+    gc_xdecref(b);
+    return equal;
+}
+
+static bool weakref_hash(void *object, size_t *hash)
+{
+    gc_weakref *ref = object;
+    gc_object *o = ref->hashed ? NULL : gc_weakref_get(ref);
+
+    if (o != NULL)
+        ref->hashed = gc_hash(o, &ref->hash);
+    gc_xdecref(o);
+    *hash = ref->hash;
+    return ref->hashed;
+}
+
+static void weakref_repr(const void *object, char *text, size_t size)
+{
+    const gc_object *o = ((const gc_weakref *)object)->referent;
+
+    if (o != NULL && size > 3)
+        gc_describe(o, strcpy(text, "to ") + 3, size - 3);
+    else
+        snprintf(text, size, "dead");
+}
+
+const gc_type gc_weakref_type = {
+    .name = "weakref", .size = sizeof(gc_weakref),
+    .traverse = gc_weakref_traverse, .clear = gc_weakref_clear,
+    .equal = weakref_equal, .hash = weakref_hash,
+    .repr = weakref_repr,
+};
+
+/* ask about weak references */
+gc_weakref_callback *gc_weakref_get_callback(const gc_weakref *ref)
+{
+    return ref->referent != NULL ? ref->callback : NULL;
+}
+
+size_t gc_getweakrefs(void *object, gc_weakref **refs, size_t room)
+{
+    gc_object *o = object;
+    size_t number = 0;
+
+    if (o->type->weaklist_offset == 0)
+        return 0;
+    for (gc_weakref *r = *weaklist_of(o); r != NULL; r = r->next)
+        if (number++ < room)
+            refs[number - 1] = r;
+    return number;
+}
+
+size_t gc_getweakrefcount(void *object)
+{
+    return gc_getweakrefs(object, NULL, 0);
+}
+
+/* proxies */
+static bool no_hash(void *object, size_t *hash)
+{
+    (void)object, (void)hash;
+    return false;
+}
+
+const gc_type gc_proxy_type = {
+    .name = "weakproxy", .size = sizeof(gc_weakref),
+    .traverse = gc_weakref_traverse, .clear = gc_weakref_clear,
+    .hash = no_hash, .repr = weakref_repr,
+};
+
+bool gc_is_proxy(const void *object)
+{
+    return ((const gc_object *)object)->type == &gc_proxy_type;
+}
+
+gc_weakref *gc_proxy_new(void *object, gc_weakref_callback *callback,
+                         void *closure)
+{
+    return gc_weakref_new_of(&gc_proxy_type, object, callback, closure);
+}
+
+bool gc_proxy_call(gc_weakref *proxy,
+                   void (*function)(void *object, void *arg),
+                   void *arg)
+{
+    gc_object *o = gc_weakref_get(proxy);
+
+    if (o == NULL)
+        return false;
+    function(o, arg);
+    gc_decref(o);
+    return true;
+}
+
+/* run a function when an object dies */
+struct gc_finalizer {
+    gc_object base;
+    gc_weakref *ref; /* its closure is this object */
+    void (*function)(void *arg);
+    void *arg;
+    bool alive, atexit;
+    gc_finalizer *older, *newer;
+};
+
+static const gc_type finalizer_type = {
+    .name = "finalizer", .size = sizeof(gc_finalizer),
+    .fields = (const gc_field[]) {
+        GC_FIELD(gc_finalizer, ref), GC_END },
+};
+
+static void referent_died(gc_weakref *ref, void *closure)
+{
+    (void)ref;
+    gc_finalizer_call(closure);
+}
+
+gc_finalizer *gc_finalize(void *object, void (*function)(void *arg),
+                          void *arg)
+{
+    gc_heap *heap = gc_heap_of(object);
+    gc_finalizer *f = gc_new(heap, &finalizer_type);
+
+    if (f == NULL)
+        return NULL;
+    f->ref = gc_weakref_new(object, referent_died, f);
+    if (f->ref == NULL) {
+        gc_decref(f);
+        return NULL;
+    }
+    /* register the finalizer with its heap */
+    f->function = function;
+    f->arg = arg;
+    f->alive = f->atexit = true;
+    f->older = heap->newest;
+    if (heap->newest != NULL)
+        heap->newest->newer = f;
+    heap->newest = f;
+    return f;
+}
+
+bool gc_finalizer_detach(gc_finalizer *f)
+{
+    gc_heap *heap = gc_heap_of(f);
+
+    if (!f->alive)
+        return false;
+    f->alive = false;
+    if (f->newer != NULL)
+        f->newer->older = f->older;
+    else
+        heap->newest = f->older;
+    if (f->older != NULL)
+        f->older->newer = f->newer;
+    f->older = f->newer = NULL;
+    gc_clear_field(&f->ref);
+    gc_decref(f);
+    return true;
+}
+
+bool gc_finalizer_call(gc_finalizer *f)
+{
+    bool shut_down = gc_heap_of(f)->shut_down;
+    void (*function)(void *arg) = f->function;
+    void *arg = f->arg;
+
+    if (!gc_finalizer_detach(f))
+        return false;
+    if (!shut_down)
+        function(arg);
+    return true;
+}
+
+bool gc_finalizer_is_alive(const gc_finalizer *f)
+{
+    return f->alive;
+}
+
+void *gc_finalizer_peek(const gc_finalizer *f)
+{
+    return f->ref != NULL ? gc_weakref_get(f->ref) : NULL;
+}
+
+void gc_finalizer_set_atexit(gc_finalizer *f, bool atexit)
+{
+    f->atexit = atexit;
+}
+
+void gc_exit_finalizers(gc_heap *heap)
+{
+    bool disabled = heap->disabled;
+    gc_finalizer *f = heap->newest;
+
+    heap->disabled = true;
+    while (f != NULL) {
+        if (f->atexit) {
+            gc_finalizer_call(f);
+            f = heap->newest;
+        } else {
+            f = f->older;
+        }
+    }
+    heap->disabled = disabled;
+    heap->shut_down = true;
+    while (heap->newest != NULL)
+        gc_finalizer_detach(heap->newest);
+}

@@ -1,0 +1,346 @@
+/* From chapter 7 of The Invisible Janitor; made by make tangle. */
+/* test_weakdict.c: the tests of Chapter 7, dictionaries and sets. */
+#include "support.h"
+
+/* a thing equal to others of its name */
+typedef struct thing {
+    gc_object base;
+    gc_weakref *weaklist;
+    gc_object *other;
+    int number;
+} thing;
+
+static void (*compared)(void);
+
+static bool thing_equal(void *object, void *other)
+{
+    thing *one = object, *two = other;
+
+    if (compared != NULL)
+        compared();
+    return one->base.type == two->base.type
+        && one->number == two->number;
+}
+
+static bool thing_hash(void *object, size_t *hash)
+{
+    *hash = (size_t)((thing *)object)->number % 8;
+    return true;
+}
+
+static const gc_type thing_type = {
+    .name = "thing", .size = sizeof(thing),
+    .fields = (const gc_field[]) { GC_FIELD(thing, other), GC_END },
+    .weaklist_offset = offsetof(thing, weaklist),
+    .equal = thing_equal, .hash = thing_hash,
+};
+
+static thing *new_thing(gc_heap *heap, int number)
+{
+    thing *t = gc_new(heap, &thing_type);
+
+    if (t != NULL)
+        t->number = number;
+    return t;
+}
+
+enum { MANY = 100 };
+
+/* So many keys and values, owned by the test, in a dictionary. */
+static void fill(gc_weakdict *d, thing *keys[], thing *values[])
+{
+    gc_heap *heap = gc_heap_of(d);
+
+    for (int i = 0; i < MANY; i++) {
+        keys[i] = new_thing(heap, i);
+        values[i] = new_thing(heap, 1000 + i);
+        assert_true(gc_weakdict_set(d, keys[i], values[i]));
+    }
+    assert_int_equal(gc_weakdict_len(d), MANY);
+}
+
+static void let_go_of(thing *things[])
+{
+    for (int i = 0; i < MANY; i++)
+        gc_clear_field(&things[i]);
+}
+
+/* tests of weak dictionaries */
+static int number_of(void *object)
+{
+    int number = object != NULL ? ((thing *)object)->number : -1;
+
+    gc_xdecref(object);
+    return number;
+}
+
+static void test_values(void **state)
+{
+    gc_heap *heap = gc_heap_new(NULL);
+    gc_weakdict *d = gc_weakvaluedict_new(heap);
+    thing *keys[MANY], *values[MANY], *same = new_thing(heap, 7);
+
+    (void)state;
+    fill(d, keys, values);
+    for (int i = 0; i < MANY; i++)
+        assert_int_equal(number_of(gc_weakdict_get(d, keys[i])),
+                         1000 + i);
+    assert_int_equal(number_of(gc_weakdict_get(d, same)), 1007);
+    gc_clear_field(&values[7]);
+    assert_false(gc_weakdict_contains(d, same));
+    assert_int_equal(gc_weakdict_len(d), MANY - 1);
+    assert_int_equal(gc_refcount(keys[7]), 1);
+    let_go_of(keys);
+    assert_int_equal(gc_weakdict_len(d), MANY - 1);
+    let_go_of(values);
+    assert_int_equal(gc_weakdict_len(d), 0);
+    assert_int_equal(gc_heap_count(heap), 2);
+    gc_decref(same), gc_decref(d);
+    assert_int_equal(gc_heap_free(heap), 0);
+}
+
+static void test_keys(void **state)
+{
+    gc_heap *heap = gc_heap_new(NULL);
+    gc_weakdict *d = gc_weakkeydict_new(heap);
+    thing *keys[MANY], *values[MANY];
+
+    (void)state;
+    fill(d, keys, values);
+    let_go_of(values);
+    assert_int_equal(gc_weakdict_len(d), MANY);
+    for (int i = 0; i < MANY; i++)
+        assert_int_equal(number_of(gc_weakdict_get(d, keys[i])),
+                         1000 + i);
+    for (int i = 0; i < MANY; i += 2)
+        gc_clear_field(&keys[i]);
+    assert_int_equal(gc_weakdict_len(d), MANY / 2);
+    gc_decref(d);
+    let_go_of(keys);
+    assert_int_equal(gc_heap_count(heap), 0);
+    assert_int_equal(gc_heap_free(heap), 0);
+}
+
+static void test_operations(void **state)
+{
+    gc_heap *heap = gc_heap_new(NULL);
+    gc_weakdict *d = gc_weakvaluedict_new(heap);
+    thing *k = new_thing(heap, 1), *v = new_thing(heap, 2);
+    thing *w = new_thing(heap, 3);
+
+    (void)state;
+    assert_null(gc_weakdict_get(d, k));
+    assert_false(gc_weakdict_delete(d, k));
+    assert_false(gc_weakdict_set(d, k, NULL));
+    assert_null(gc_weakdict_pop(d, k));
+    assert_int_equal(number_of(gc_weakdict_setdefault(d, k, v)), 2);
+    assert_int_equal(number_of(gc_weakdict_setdefault(d, k, w)), 2);
+    assert_true(gc_weakdict_set(d, k, w));
+    assert_int_equal(gc_weakdict_len(d), 1);
+    assert_int_equal(number_of(gc_weakdict_pop(d, k)), 3);
+    assert_true(gc_weakdict_set(d, k, v));
+    assert_true(gc_weakdict_delete(d, k));
+    assert_int_equal(gc_weakdict_len(d), 0);
+    gc_decref(k), gc_decref(v), gc_decref(w), gc_decref(d);
+    assert_int_equal(gc_heap_free(heap), 0);
+}
+
+static void pop_all(gc_weakdict *d)
+{
+    void *key, *value;
+
+    for (int i = MANY; i-- > 0;) {
+        assert_true(gc_weakdict_popitem(d, &key, &value));
+        assert_int_equal(number_of(key), i);
+        assert_int_equal(number_of(value), 1000 + i);
+    }
+    assert_false(gc_weakdict_popitem(d, &key, &value));
+}
+
+static void test_popitem_update_clear(void **state)
+{
+    gc_heap *heap = gc_heap_new(NULL);
+    gc_weakdict *d = gc_weakkeydict_new(heap);
+    gc_weakdict *copy = gc_weakkeydict_new(heap);
+    thing *keys[MANY], *values[MANY];
+
+    (void)state;
+    fill(d, keys, values);
+    assert_true(gc_weakdict_update(copy, d));
+    assert_true(gc_weakdict_update(copy, copy));
+    pop_all(d);
+    assert_int_equal(gc_weakdict_len(copy), MANY);
+    gc_weakdict_clear(copy);
+    assert_int_equal(gc_weakdict_len(copy), 0);
+    assert_true(gc_weakdict_set(copy, keys[0], values[0]));
+    let_go_of(keys), let_go_of(values);
+    gc_decref(d), gc_decref(copy);
+    assert_int_equal(gc_heap_free(heap), 0);
+}
+
+static void test_set(void **state)
+{
+    gc_heap *heap = gc_heap_new(NULL);
+    gc_weakdict *s = gc_weakset_new(heap);
+    thing *a = new_thing(heap, 1), *b = new_thing(heap, 2);
+    thing *same = new_thing(heap, 1);
+
+    (void)state;
+    assert_true(gc_weakset_add(s, a) && gc_weakset_add(s, b));
+    assert_true(gc_weakset_add(s, same));
+    assert_int_equal(gc_weakdict_len(s), 2);
+    assert_true(gc_weakdict_contains(s, same));
+    assert_false(gc_weakdict_set(s, a, b));
+    gc_clear_field(&a);
+    assert_false(gc_weakdict_contains(s, same));
+    assert_int_equal(number_of(gc_weakset_pop(s)), 2);
+    assert_null(gc_weakset_pop(s));
+    gc_decref(b), gc_decref(same), gc_decref(s);
+    assert_int_equal(gc_heap_free(heap), 0);
+}
+
+static void test_changes_while_iterating(void **state)
+{
+    gc_heap *heap = gc_heap_new(NULL);
+    gc_weakdict *d = gc_weakvaluedict_new(heap);
+    thing *keys[MANY], *values[MANY], *late = new_thing(heap, 500);
+    gc_weakdict_iter it;
+    int met = 0;
+
+    (void)state, fill(d, keys, values);
+    for (gc_weakdict_begin(&it, d); gc_weakdict_next(&it); met++) {
+        int i = ((thing *)it.key)->number;
+        if (it.key == late)
+            break;
+        gc_clear_field(&values[i]);
+        gc_weakdict_delete(d, keys[i + 1]);
+        gc_weakdict_set(d, late, late);
+    }
+    gc_weakdict_end(&it);
+    assert_true(met == MANY / 2 && gc_weakdict_len(d) == 1);
+    let_go_of(keys), let_go_of(values);
+    gc_decref(late), gc_decref(d);
+    assert_int_equal(gc_heap_free(heap), 0);
+}
+
+static void test_replaced_value(void **state)
+{
+    gc_heap *heap = gc_heap_new(NULL);
+    gc_weakdict *d = gc_weakvaluedict_new(heap);
+    thing *k = new_thing(heap, 1), *v = new_thing(heap, 2);
+    thing *w = new_thing(heap, 3);
+
+    (void)state;
+    gc_set_field(&v->other, v);
+    assert_true(gc_weakdict_set(d, k, v));
+    gc_decref(v);
+    gc_disable(heap);
+    assert_true(gc_weakdict_set(d, k, w));
+    gc_collect(heap);
+    assert_int_equal(number_of(gc_weakdict_get(d, k)), 3);
+    gc_decref(k), gc_decref(w), gc_decref(d);
+    assert_int_equal(gc_heap_free(heap), 0);
+}
+
+static thing **dying;
+static int left_to_die;
+
+static void kill_one(void)
+{
+    if (left_to_die > 0)
+        gc_clear_field(&dying[--left_to_die]);
+}
+
+static void test_cascading_deletes(void **state)
+{
+    gc_heap *heap = gc_heap_new(NULL);
+    gc_weakdict *d = gc_weakkeydict_new(heap);
+    thing *keys[MANY], *values[MANY], *none = new_thing(heap, 504);
+
+    (void)state;
+    fill(d, keys, values);
+    dying = keys;
+    left_to_die = MANY;
+    compared = kill_one;
+    assert_false(gc_weakdict_contains(d, none));
+    compared = NULL;
+    assert_int_equal(gc_weakdict_len(d), (size_t)left_to_die);
+    let_go_of(keys), let_go_of(values);
+    gc_decref(none), gc_decref(d);
+    assert_int_equal(gc_heap_free(heap), 0);
+}
+
+static void test_rings(void **state)
+{
+    gc_heap *heap = gc_heap_new(NULL);
+    gc_weakdict *d = gc_weakvaluedict_new(heap);
+    thing *keys[MANY], *values[MANY];
+
+    (void)state;
+    fill(d, keys, values);
+    for (int i = 0; i < MANY; i++)
+        gc_set_field(&values[i]->other, values[i]);
+    let_go_of(values);
+    gc_collect(heap);
+    assert_int_equal(gc_weakdict_len(d), 0);
+    let_go_of(keys);
+    thing *k = new_thing(heap, 1), *v = new_thing(heap, 2);
+    gc_set_field(&k->other, d);
+    assert_true(gc_weakdict_set(d, k, v));
+    gc_decref(k), gc_decref(d);
+    gc_collect(heap);
+    assert_int_equal(gc_heap_count(heap), 1);
+    gc_decref(v);
+    assert_int_equal(gc_heap_free(heap), 0);
+}
+
+static bool fill_on_budget(budget *b)
+{
+    gc_options options = { .allocator = on_budget(b) };
+    gc_heap *heap = gc_heap_new(&options);
+    gc_weakdict *d = heap ? gc_weakkeydict_new(heap) : NULL;
+    thing *keys[20] = { NULL };
+    size_t set = 0;
+
+    for (int i = 0; d != NULL && i < 20; i++) {
+        keys[i] = new_thing(heap, i);
+        if (keys[i] != NULL)
+            set += gc_weakdict_set(d, keys[i], keys[0]);
+        assert_int_equal(gc_weakdict_len(d), set);
+    }
+    for (int i = 0; i < 20; i++)
+        gc_xdecref(keys[i]);
+    gc_xdecref(d);
+    assert_int_equal(gc_heap_free(heap), 0);
+    return set == 20;
+}
+
+static void test_dictionaries_out_of_memory(void **state)
+{
+    bool done = false;
+
+    (void)state;
+    for (size_t n = 0; !done; n++) {
+        budget b = { .left = n };
+        done = fill_on_budget(&b);
+        assert_int_equal(b.blocks, 0);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        /* the list of tests of weak dictionaries */
+        cmocka_unit_test(test_values),
+        cmocka_unit_test(test_keys),
+        cmocka_unit_test(test_operations),
+        cmocka_unit_test(test_popitem_update_clear),
+        cmocka_unit_test(test_set),
+        cmocka_unit_test(test_changes_while_iterating),
+        cmocka_unit_test(test_replaced_value),
+        cmocka_unit_test(test_cascading_deletes),
+        cmocka_unit_test(test_rings),
+        cmocka_unit_test(test_dictionaries_out_of_memory),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,601 @@
+/* From chapters 4 and 7 of The Invisible Janitor; made by make tangle. */
+/* test_weakref.c: the tests of Chapter 7, references. */
+#include "support.h"
+#include <errno.h>
+
+/* a weakly referable thing */
+typedef struct thing {
+    gc_object base;
+    gc_weakref *weaklist;
+    struct thing *left, *right;
+    const char *name;
+} thing;
+
+static void thing_repr(const void *object, char *text, size_t size)
+{
+    snprintf(text, size, "%s", ((const thing *)object)->name);
+}
+
+static const gc_type thing_type = {
+    .name = "thing", .size = sizeof(thing), .repr = thing_repr,
+    .fields = (const gc_field[]) {
+        GC_FIELD(thing, left), GC_FIELD(thing, right), GC_END },
+    .weaklist_offset = offsetof(thing, weaklist),
+};
+
+static thing *new_thing(gc_heap *heap, const char *name)
+{
+    thing *t = gc_new(heap, &thing_type);
+
+    t->name = name;
+    return t;
+}
+
+/* a callback that takes notes */
+static char noted[2000];
+static void (*then)(gc_weakref *ref);
+
+static void note(gc_weakref *ref, void *closure)
+{
+    strcat(strcat(noted, ((thing *)closure)->name), " ");
+    assert_null(gc_weakref_get(ref));
+    if (then != NULL)
+        then(ref);
+}
+
+static void assert_noted(const char *text)
+{
+    assert_string_equal(noted, text);
+    noted[0] = '\0';
+}
+
+/* A weak reference whose callback notes this name. */
+static gc_weakref *watch(thing *t, const char *name)
+{
+    thing *closure = new_thing(gc_heap_of(t), name);
+    gc_weakref *ref = gc_weakref_new(t, note, closure);
+
+    gc_decref(closure);
+    return ref;
+}
+
+static thing *new_ring(gc_heap *heap, const char *one, const char *two)
+{
+    thing *t = new_thing(heap, one);
+
+    gc_incref(t);
+    t->left = new_thing(heap, two);
+    t->left->left = t;
+    return t;
+}
+
+/* tests of weak references */
+static void test_referent(void **state)
+{
+    gc_heap *heap = gc_heap_new(NULL);
+    thing *a = new_thing(heap, "a");
+    gc_weakref *one = gc_weakref_new(a, NULL, NULL);
+    gc_weakref *two = gc_weakref_new(a, NULL, a);
+    gc_weakref *three = watch(a, "three");
+
+    (void)state;
+    assert_ptr_equal(one, two);
+    assert_ptr_not_equal(one, three);
+    assert_int_equal(gc_refcount(a), 1);
+    assert_ptr_equal(gc_weakref_get(one), a);
+    assert_int_equal(gc_refcount(a), 2);
+    gc_decref(a);
+    gc_decref(a);
+    assert_null(gc_weakref_get(one));
+    assert_null(gc_weakref_get(three));
+    assert_noted("three ");
+    gc_decref(one), gc_decref(two), gc_decref(three);
+    assert_int_equal(gc_heap_free(heap), 0);
+}
+
+static void test_not_weakly_referable(void **state)
+{
+    gc_heap *heap = gc_heap_new(NULL);
+    node *n = new_node(heap, "n");
+
+    (void)state;
+    assert_null(gc_weakref_new(n, NULL, NULL));
+    assert_null(gc_weakref_new(n, note, n));
+    assert_null(gc_proxy_new(n, NULL, NULL));
+    assert_null(gc_finalize(n, free, NULL));
+    assert_int_equal(gc_getweakrefcount(n), 0);
+    assert_int_equal(gc_refcount(n), 1);
+    gc_decref(n);
+    assert_int_equal(gc_heap_free(heap), 0);
+}
+
+static void test_list_of_references(void **state)
+{
+    gc_heap *heap = gc_heap_new(NULL);
+    thing *a = new_thing(heap, "a");
+    gc_weakref *one = watch(a, "one"), *two = watch(a, "two");
+    gc_weakref *proxy = gc_proxy_new(a, NULL, NULL);
+    gc_weakref *ref = gc_weakref_new(a, NULL, NULL), *found[4];
+
+    (void)state;
+    assert_ptr_equal(gc_proxy_new(a, NULL, NULL), proxy);
+    gc_decref(proxy);
+    assert_int_equal(gc_getweakrefcount(a), 4);
+    assert_int_equal(gc_getweakrefs(a, found, 4), 4);
+    assert_true(found[0] == ref && found[1] == proxy
+                && found[2] == two && found[3] == one);
+    gc_decref(proxy), gc_decref(two);
+    assert_true(gc_weakref_get_callback(one) == note);
+    assert_true(gc_weakref_get_callback(ref) == NULL);
+    gc_decref(a);
+    assert_true(gc_weakref_get_callback(one) == NULL);
+    assert_noted("one ");
+    gc_decref(one), gc_decref(ref);
+    assert_int_equal(gc_heap_free(heap), 0);
+}
+
+static gc_weakref *watching[3];
+
+static void drop_all(gc_weakref *ref)
+{
+    (void)ref;
+    for (int i = 0; i < 3; i++) {
+        assert_true(watching[i] == NULL
+                    || gc_weakref_get(watching[i]) == NULL);
+        gc_clear_field(&watching[i]);
+    }
+}
+
+static void test_all_cleared_before_callbacks(void **state)
+{
+    gc_heap *heap = gc_heap_new(NULL);
+    thing *a = new_thing(heap, "a");
+
+    (void)state;
+    watching[0] = watch(a, "first");
+    watching[1] = watch(a, "second");
+    watching[2] = watch(a, "third");
+    then = drop_all;
+    gc_decref(a);
+    then = NULL;
+    assert_noted("third second first ");
+    assert_int_equal(gc_heap_free(heap), 0);
+}
+
+static void collect_and_err(gc_weakref *ref)
+{
+    gc_collect(gc_heap_of(ref));
+    gc_decref(new_thing(gc_heap_of(ref), "made"));
+    errno = ERANGE;
+}
+
+static void test_callback_that_collects(void **state)
+{
+    gc_heap *heap = gc_heap_new(NULL);
+    thing *a = new_thing(heap, "a");
+    gc_weakref *one = watch(a, "one"), *two = watch(a, "two");
+
+    (void)state;
+    a->left = new_thing(heap, "b");
+    then = collect_and_err;
+    errno = EDOM;
+    gc_decref(a);
+    then = NULL;
+    assert_int_equal(errno, EDOM);
+    assert_noted("two one ");
+    gc_decref(one), gc_decref(two);
+    assert_int_equal(gc_heap_free(heap), 0);
+}
+
+static void say_name(void *object)
+{
+    strcat(strcat(noted, ((thing *)object)->name), " ");
+}
+
+static const gc_type speaker_type = {
+    .name = "speaker", .size = sizeof(thing), .repr = thing_repr,
+    .fields = (const gc_field[]) {
+        GC_FIELD(thing, left), GC_FIELD(thing, right), GC_END },
+    .weaklist_offset = offsetof(thing, weaklist),
+    .finalize = say_name,
+};
+
+static thing *new_speaker(gc_heap *heap, const char *name)
+{
+    thing *t = gc_new(heap, &speaker_type);
+
+    t->name = name;
+    return t;
+}
+
+static void farewell(gc_heap *heap, bool ring, bool early)
+{
+    thing *a = new_speaker(heap, "a"), *b = new_speaker(heap, "b");
+    gc_weakref *refs[4];
+
+    gc_set_field(&a->left, b);
+    refs[0] = watch(a, "+a1"), refs[1] = watch(b, "+b1");
+    if (ring)
+        gc_set_field(&b->left, a);
+    if (early)
+        gc_collect_generation(heap, 0);
+    refs[2] = watch(a, "+a2"), refs[3] = watch(b, "+b2");
+    gc_decref(b);
+    gc_decref(a);
+    gc_collect(heap);
+    for (int i = 0; i < 4; i++)
+        gc_decref(refs[i]);
+}
+
+static void test_farewells(void **state)
+{
+    static const char *const expected[4] = {
+#include "golden/farewells.txt"
+    };
+    gc_heap *heap = gc_heap_new(NULL);
+
+    (void)state;
+    for (int i = 0; i < 4; i++) {
+        strcat(noted, " ");
+        farewell(heap, i >= 2, i % 2 == 1);
+        assert_noted(expected[i]);
+    }
+    assert_int_equal(gc_heap_free(heap), 0);
+}
+
+static void test_garbage_is_not_called(void **state)
+{
+    gc_heap *heap = gc_heap_new(NULL);
+    thing *a = new_ring(heap, "a", "b");
+    thing *c = new_thing(heap, "c");
+
+    (void)state;
+    a->right = (thing *)gc_weakref_new(a->left, note, a);
+    a->left->right = (thing *)gc_weakref_new(c, note, a);
+    gc_set_field(&c->left, a);
+    gc_set_field(&a->right->right, NULL);
+    gc_decref(a);
+    assert_int_equal(gc_collect(heap), 0);
+    gc_set_field(&a->left->left, c);
+    gc_decref(c);
+    assert_int_equal(gc_collect(heap), 5);
+    assert_noted("");
+    assert_int_equal(gc_heap_free(heap), 0);
+}
+
+static void test_callback_may_drop_its_reference(void **state)
+{
+    gc_heap *heap = gc_heap_new(NULL);
+    thing *a = new_ring(heap, "a", "b");
+    gc_weakref *kept = watch(a, "kept");
+
+    (void)state;
+    /* not under stress */
+    #ifdef GC_STRESS
+    gc_heap_free(heap);
+    skip();
+    #endif
+    gc_collect(heap);
+    watching[0] = watch(a->left, "dropped");
+    gc_decref(a);
+    then = drop_all;
+    assert_int_equal(gc_collect(heap), 3);
+    then = NULL;
+    assert_noted("kept dropped ");
+    assert_true(gc_is_tracked(kept));
+    gc_decref(kept);
+    assert_int_equal(gc_heap_free(heap), 0);
+}
+
+static gc_weakref *made;
+static thing *saved;
+
+static void make_reference(void *object)
+{
+    made = watch(object, "made");
+}
+
+static void save(void *object)
+{
+    saved = gc_new_ref(object);
+}
+
+static thing *new_with(gc_heap *heap, gc_type *type,
+                       void (*finalize)(void *object))
+{
+    *type = thing_type;
+    type->finalize = finalize;
+    thing *t = gc_new(heap, type);
+    t->name = "t";
+    return t;
+}
+
+static void test_made_by_a_finalizer(void **state)
+{
+    gc_heap *heap = gc_heap_new(NULL);
+    gc_type type;
+
+    (void)state;
+    for (int ring = 0; ring < 2; ring++) {
+        thing *t = new_with(heap, &type, make_reference);
+        if (ring)
+            gc_set_field(&t->left, t);
+        gc_decref(t);
+        assert_int_equal(gc_collect(heap), ring);
+        assert_null(gc_weakref_get(made));
+        assert_noted(ring ? "" : "made ");
+        gc_decref(made);
+    }
+    assert_int_equal(gc_heap_free(heap), 0);
+}
+
+static void test_references_to_the_resurrected(void **state)
+{
+    gc_heap *heap = gc_heap_new(NULL);
+    gc_type type;
+
+    (void)state;
+    for (int ring = 0; ring < 2; ring++) {
+        thing *t = new_with(heap, &type, save);
+        gc_weakref *ref = gc_weakref_new(t, NULL, NULL);
+        if (ring)
+            gc_set_field(&t->left, t);
+        gc_decref(t);
+        assert_int_equal(gc_collect(heap), 0);
+        thing *again = gc_weakref_get(ref);
+        assert_ptr_equal(again, ring ? NULL : saved);
+        gc_xdecref(again);
+        gc_decref(ref);
+        gc_clear_field(&saved->left);
+        gc_decref(saved);
+    }
+    assert_int_equal(gc_heap_free(heap), 0);
+}
+
+static gc_weakref *deep;
+static bool asked;
+
+static void ask_for_the_deep(void *object)
+{
+    (void)object;
+    asked = true;
+    assert_null(gc_weakref_get(deep));
+}
+
+static const gc_type asking_atom_type = {
+    .name = "asking", .size = sizeof(gc_object),
+    .destroy = ask_for_the_deep,
+};
+
+static void test_the_postponed_are_dead(void **state)
+{
+    gc_heap *heap = gc_heap_new(NULL);
+    thing *list = new_thing(heap, "fiftieth");
+
+    (void)state;
+    list->left = new_thing(heap, "deep");
+    list->right = gc_new(heap, &asking_atom_type);
+    deep = gc_weakref_new(list->left, NULL, NULL);
+    for (int i = 1; i < 50; i++) {
+        thing *t = new_thing(heap, "t");
+        t->left = list;
+        list = t;
+    }
+    gc_decref(list);
+    gc_decref(deep);
+    assert_true(asked);
+    assert_int_equal(gc_heap_free(heap), 0);
+}
+
+static bool same_name(void *object, void *other)
+{
+    return strcmp(((thing *)object)->name, ((thing *)other)->name) == 0;
+}
+
+static bool hash_name(void *object, size_t *hash)
+{
+    *hash = (unsigned char)((thing *)object)->name[0];
+    return true;
+}
+
+static const gc_type named_type = {
+    .name = "named", .size = sizeof(thing), .repr = thing_repr,
+    .weaklist_offset = offsetof(thing, weaklist),
+    .equal = same_name, .hash = hash_name,
+};
+
+static void test_equality_and_hash(void **state)
+{
+    gc_heap *heap = gc_heap_new(NULL);
+    thing *a = gc_new(heap, &named_type);
+    thing *b = gc_new(heap, &named_type);
+    gc_weakref *ra = gc_weakref_new(a, NULL, NULL);
+    gc_weakref *rb = gc_weakref_new(b, NULL, NULL);
+    gc_weakref *p = gc_proxy_new(a, NULL, NULL);
+    size_t hash;
+
+    (void)state;
+    a->name = b->name = "x";
+    assert_true(gc_equal(a, b) && gc_equal(ra, rb));
+    assert_false(gc_equal(ra, p) || gc_equal(ra, a));
+    assert_true(gc_hash(ra, &hash) && hash == 'x');
+    assert_false(gc_hash(p, &hash));
+    gc_decref(a), gc_decref(b);
+    assert_false(gc_equal(ra, rb));
+    assert_true(gc_equal(ra, ra));
+    assert_true(gc_hash(ra, &hash) && hash == 'x');
+    assert_false(gc_hash(rb, &hash));
+    gc_decref(ra), gc_decref(rb), gc_decref(p);
+    assert_int_equal(gc_heap_free(heap), 0);
+}
+
+static void drop_and_use(void *object, void *field)
+{
+    gc_clear_field(field);
+    assert_string_equal(((thing *)object)->name, "a");
+    strcat(noted, "used ");
+}
+
+static void test_proxy(void **state)
+{
+    gc_heap *heap = gc_heap_new(NULL);
+    thing *a = new_thing(heap, "a");
+    gc_weakref *proxy = gc_proxy_new(a, NULL, NULL);
+
+    (void)state;
+    assert_true(gc_is_proxy(proxy));
+    assert_false(gc_is_proxy(a));
+    assert_true(gc_proxy_call(proxy, drop_and_use, &a));
+    assert_noted("used ");
+    assert_false(gc_proxy_call(proxy, drop_and_use, &a));
+    assert_noted("");
+    gc_decref(proxy);
+    assert_int_equal(gc_heap_free(heap), 0);
+}
+
+typedef struct keyed {
+    gc_weakref ref;
+    thing *key;
+} keyed;
+
+static const gc_type keyed_type = {
+    .name = "keyed", .size = sizeof(keyed),
+    .fields = (const gc_field[]) { GC_FIELD(keyed, key), GC_END },
+    .traverse = gc_weakref_traverse, .clear = gc_weakref_clear,
+};
+
+static void test_derived_references(void **state)
+{
+    gc_heap *heap = gc_heap_new(NULL);
+    thing *a = new_thing(heap, "a");
+    keyed *one = gc_weakref_new_of(&keyed_type, a, NULL, NULL);
+    keyed *two = gc_weakref_new_of(&keyed_type, a, NULL, NULL);
+    gc_weakref *ref = gc_weakref_new(a, NULL, NULL), *found[3];
+
+    (void)state;
+    one->key = a;
+    assert_ptr_not_equal(one, two);
+    assert_int_equal(gc_getweakrefs(a, found, 3), 3);
+    assert_ptr_equal(found[0], ref);
+    gc_set_field(&a->left, (void *)one);
+    gc_decref(one), gc_decref(two), gc_decref(ref);
+    assert_int_equal(gc_collect(heap), 2);
+    assert_int_equal(gc_heap_free(heap), 0);
+}
+
+static void take_down(void *text)
+{
+    strcat(strcat(noted, text), " ");
+}
+
+static void test_finalize(void **state)
+{
+    char one[] = "one", two[] = "two", three[] = "three";
+    gc_heap *heap = gc_heap_new(NULL);
+    thing *a = new_thing(heap, "a");
+    gc_finalizer *f = gc_finalize(a, take_down, one);
+    gc_finalizer *g = gc_new_ref(gc_finalize(a, take_down, two));
+
+    (void)state;
+    gc_finalize(a, take_down, three);
+    assert_true(gc_finalizer_call(f));
+    assert_noted("one ");
+    assert_true(gc_finalizer_is_alive(g));
+    thing *peeked = gc_finalizer_peek(g);
+    assert_ptr_equal(peeked, a);
+    gc_decref(peeked);
+    gc_decref(a);
+    assert_noted("three two ");
+    assert_false(gc_finalizer_is_alive(g) || gc_finalizer_peek(g)
+                 || gc_finalizer_call(g) || gc_finalizer_detach(g));
+    gc_decref(g);
+    assert_int_equal(gc_heap_free(heap), 0);
+    assert_noted("");
+}
+
+static void register_another(void *object)
+{
+    static char another[] = "another";
+
+    strcat(noted, "registers ");
+    gc_finalize(object, take_down, another);
+    gc_decref(object);
+}
+
+static void test_finalize_at_exit(void **state)
+{
+    char first[] = "first", last[] = "last", never[] = "never";
+    gc_heap *heap = gc_heap_new(NULL);
+    thing *a = new_ring(heap, "a", "b");
+
+    (void)state;
+    gc_finalize(a, take_down, first);
+    gc_finalizer_set_atexit(gc_finalize(a, take_down, never), false);
+    gc_finalizer_detach(gc_finalize(a, take_down, never));
+    gc_finalize(a, register_another, a); /* and lets go of it */
+    gc_finalize(a, take_down, last);
+    assert_int_equal(gc_heap_free(heap), 0);
+    assert_noted("last registers another first ");
+}
+
+static bool refer_on_budget(budget *b)
+{
+    gc_options options = { .allocator = on_budget(b) };
+    gc_heap *heap = gc_heap_new(&options);
+    thing *a = heap != NULL ? gc_new(heap, &thing_type) : NULL;
+    gc_weakref *ref = NULL, *told = NULL;
+    gc_finalizer *f = NULL;
+
+    if (a != NULL) {
+        a->name = "a";
+        ref = gc_weakref_new(a, NULL, NULL);
+        told = gc_weakref_new(a, note, a);
+        f = gc_finalize(a, take_down, b);
+        assert_int_equal(gc_getweakrefcount(a), (size_t)(ref != NULL)
+            + (size_t)(told != NULL) + (size_t)(f != NULL));
+        if (f != NULL)
+            gc_finalizer_detach(f);
+        gc_xdecref(ref), gc_xdecref(told);
+        gc_decref(a);
+    }
+    assert_int_equal(gc_heap_free(heap), 0);
+    return ref != NULL && told != NULL && f != NULL;
+}
+
+static void test_references_out_of_memory(void **state)
+{
+    bool done = false;
+
+    (void)state;
+    for (size_t n = 0; !done; n++) {
+        budget b = { .left = n };
+        done = refer_on_budget(&b);
+        assert_int_equal(b.blocks, 0);
+        assert_noted("");
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        /* the list of tests of weak references */
+        cmocka_unit_test(test_referent),
+        cmocka_unit_test(test_not_weakly_referable),
+        cmocka_unit_test(test_list_of_references),
+        cmocka_unit_test(test_all_cleared_before_callbacks),
+        cmocka_unit_test(test_callback_that_collects),
+        cmocka_unit_test(test_farewells),
+        cmocka_unit_test(test_garbage_is_not_called),
+        cmocka_unit_test(test_callback_may_drop_its_reference),
+        cmocka_unit_test(test_made_by_a_finalizer),
+        cmocka_unit_test(test_references_to_the_resurrected),
+        cmocka_unit_test(test_the_postponed_are_dead),
+        cmocka_unit_test(test_equality_and_hash),
+        cmocka_unit_test(test_proxy),
+        cmocka_unit_test(test_derived_references),
+        cmocka_unit_test(test_finalize),
+        cmocka_unit_test(test_finalize_at_exit),
+        cmocka_unit_test(test_references_out_of_memory),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
