@@ -470,13 +470,13 @@ void gc_weakdict_begin(gc_weakdict_iter *it, gc_weakdict *d);
 bool gc_weakdict_next(gc_weakdict_iter *it);
 void gc_weakdict_end(gc_weakdict_iter *it);
 
-/* Put an object into a set: with no value, as gc_weakdict_set. Take
- * any one out, owned; NULL if there is none. */
+/* Put an object into a set: gc_weakdict_set without a value. */
 static inline bool gc_weakset_add(gc_weakdict *set, void *object)
 {
     return gc_weakdict_set(set, object, NULL);
 }
 
+/* Take the latest object out of a set, owned; NULL if there is none. */
 static inline void *gc_weakset_pop(gc_weakdict *set)
 {
     void *object;
