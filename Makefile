@@ -31,7 +31,9 @@ endif
 export LC_ALL := C.UTF-8
 
 press    := build/press
-chapters := $(sort $(wildcard chapters/[0-9]*.nw))
+# Appendix E, whose tests are for the finished program, is the last.
+chapters := $(sort $(wildcard chapters/[0-9]*.nw)) \
+            $(wildcard chapters/E-*.nw)
 number   = $(firstword $(subst -, ,$(notdir $1)))
 stages   := $(foreach c,$(chapters),ch$(call number,$c))
 last     := $(lastword $(stages))
@@ -214,7 +216,7 @@ build/chunks: $(chapters)
 	cmp -s $@.new $@ && rm $@.new || mv $@.new $@
 
 .SECONDEXPANSION:
-upto = $(wordlist 1,$(1:ch%=%),$2)
+upto = $(wordlist 1,$(if $(filter chE,$1),99,$(1:ch%=%)),$2)
 $(stages:%=build/%/tangled): build/%/tangled: \
         $$(call upto,$$*,$(chapters)) build/chunks $(tangling)
 	$(press)/tangle $*
@@ -241,12 +243,13 @@ test: $(stages:%=plain-%)
 $(stages:%=plain-%): plain-%: build/%/programs
 	$(MAKE) STAGE=$* tests
 
-$(stages:%=run-%): run-%: build/%/programs
+numbered := $(filter-out chE,$(stages))
+$(numbered:%=run-%): run-%: build/%/programs
 	test -x build/$*/demo || \
 	    { echo '$* has no demonstration program' >&2; exit 1; }
 	cd build/$* && ./demo
 
-$(stages:%=diff-%): diff-%: \
+$(numbered:%=diff-%): diff-%: \
         $$(call upto,$$*,$(stages:%=build/%/tangled))
 	$(press)/changes -d $*
 
@@ -271,15 +274,20 @@ $(stages:%=library-%): library-%: build/%/tangled
 ch% run-ch% diff-ch%:
 	echo 'there is no chapter $*, only $(stages)' >&2; exit 1
 
-# What a clock says is recorded, not asked at every build.
+# What a clock says is recorded, not asked at every build; ONLY=advice
+# asks one program.
 .PHONY: measure
-measure: build/ch05/programs
+clocked := ch05/advice ch08/scale ch08/places
+measure: $(patsubst %,build/%programs,$(sort $(dir $(clocked))))
 	mkdir -p figures/measured
-	build/ch05/advice > build/advice.csv
-	printf '# %s; %s; %s\n' "$$(date -u +%F)" \
-	    "$$(sed -n 's/^model name.*: //p' /proc/cpuinfo | head -n 1)" \
-	    "gcc $$(gcc -dumpfullversion)" >> build/advice.csv
-	mv build/advice.csv figures/measured
+	for p in $(or $(filter %/$(ONLY),$(clocked)),$(clocked)); do \
+	    csv=build/$${p##*/}.csv; \
+	    build/$$p > $$csv || exit 1; \
+	    printf '# %s; %s; %s\n' "$$(date -u +%F)" \
+	        "$$(sed -n 's/^model name.*: //p' /proc/cpuinfo | \
+	        head -n 1)" "gcc $$(gcc -dumpfullversion)" >> $$csv; \
+	    mv $$csv figures/measured; \
+	done
 
 tangle: build/$(last)/tangled $(press)/tangled
 	$(press)/publish build/$(last)

@@ -1,4 +1,4 @@
-/* From chapters 6 and 7 of The Invisible Janitor; made by make tangle. */
+/* From chapters 6, 7 and 8 of The Invisible Janitor; made by make tangle. */
 /* finalize.c: last words, and what cannot be freed. */
 #include "internal.h"
 #include <errno.h>
@@ -10,6 +10,33 @@ static void call(void (*finalizer)(void *object), gc_object *o)
 
     finalizer(o);
     errno = error;
+}
+
+static void each_garbage(gc_heap *heap, gc_object_fn *fn, void *arg)
+{
+    gc_link *lists[] = { &heap->unreachable, &heap->seen };
+
+    for (int i = 0; i < 2; i++)
+        for (gc_link *l = lists[i]->next; l != lists[i]; l = l->next)
+            fn(object_at(l), arg);
+}
+
+static void note_count(gc_object *o, void *arg)
+{
+    (void)arg;
+    head_of(o)->gc_refs = o->refcount < UINT32_MAX
+        ? (uint32_t)o->refcount : UINT32_MAX;
+}
+
+static void report_given(gc_object *o, void *finalized)
+{
+    char one[70], other[70];
+
+    if (o->refcount > head_of(o)->gc_refs)
+        gc_say(head_of(o)->heap,
+               "gc: <%s> got a reference from the finalizer of <%s>",
+               gc_describe(o, one, sizeof one),
+               gc_describe(finalized, other, sizeof other));
 }
 
 /* speak */
@@ -69,8 +96,13 @@ bool gc_finalize_garbage(gc_heap *heap)
             continue;
         head->finalized = spoken = true;
         /* let it speak, and live meanwhile */
+        bool watched = heap->debug & GC_DEBUG_RESURRECTED;
         gc_incref(o);
+        if (watched)
+            each_garbage(heap, note_count, NULL);
         call(o->type->finalize, o);
+        if (watched)
+            each_garbage(heap, report_given, o);
         gc_decref(o);
     }
     list_merge(list, &heap->seen);

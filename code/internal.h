@@ -1,4 +1,4 @@
-/* From chapters 1, 2, 3, 4, 5, 6 and 7 of The Invisible Janitor; made by make tangle. */
+/* From chapters 1, 2, 3, 4, 5, 6, 7 and 8 of The Invisible Janitor; made by make tangle. */
 /* internal.h: what the modules of the library share. */
 #ifndef JANITOR_INTERNAL_H
 #define JANITOR_INTERNAL_H
@@ -80,6 +80,11 @@ static inline gc_object *object_at(gc_link *link)
     return (gc_object *)((gc_head *)link + 1);
 }
 
+/* What stands before the head, in a heap that remembers places. */
+typedef struct gc_front {
+    _Alignas(max_align_t) gc_place place;
+} gc_front;
+
 /* the heap */
 struct gc_heap {
     gc_options options;
@@ -118,6 +123,7 @@ struct gc_heap {
     gc_link calling; /* weak references whose callback is to be called */
     gc_finalizer *newest; /* owned; the beginning of a list */
     bool shut_down;       /* their functions are not called any more */
+    gc_objects *lists; /* whose references are not the program's */
 };
 
 #ifdef GC_CHECK
@@ -232,6 +238,11 @@ void gc_forget_weakrefs(gc_object *o);
 size_t gc_handle_weakrefs(gc_heap *heap, gc_link *older);
 void gc_forget_garbage(gc_heap *heap);
 void gc_exit_finalizers(gc_heap *heap);
-void gc_detach_finalizers(gc_heap *heap);
 void gc_weakref_forget(gc_object *ref);
+
+/* For lists of objects: begin one anew, and add to it. False when out
+ * of memory; the list is then empty. */
+void gc_list_begin(gc_objects *list, gc_heap *heap);
+bool gc_list_add(gc_objects *list, gc_object *o);
+size_t gc_bytes_of(const gc_object *o);
 #endif

@@ -1,4 +1,4 @@
-/* From chapters 1, 2, 3, 4, 5, 6 and 7 of The Invisible Janitor; made by make tangle. */
+/* From chapters 1, 2, 3, 4, 5, 6, 7 and 8 of The Invisible Janitor; made by make tangle. */
 /* janitor.h: objects that clean up after themselves. */
 #ifndef JANITOR_H
 #define JANITOR_H
@@ -11,6 +11,8 @@
 /* A heap is opaque; a type is described below. */
 typedef struct gc_heap gc_heap;
 typedef struct gc_type gc_type;
+/* other types that are mentioned early */
+typedef struct gc_leak gc_leak;
 
 /* The first member of every object's struct. Read it as you like;
  * only the library writes to it. */
@@ -103,6 +105,13 @@ typedef struct gc_options {
     void *phase_context;
     /* Collect whenever a tracked object is made, to find mistakes. */
     bool stress;
+    /* Remember for every object where it was made: sixteen bytes each.
+     * The program has to be compiled with GC_PLACES. */
+    bool places;
+    /* Called for each leaked object when the heap closes, before any of
+     * them is destroyed. NULL: nothing is called. */
+    void (*on_leak)(const gc_leak *leak, void *context);
+    void *leak_context;
 } gc_options;
 
 /* For the functions below only. */
@@ -165,6 +174,14 @@ typedef struct gc_finalizer gc_finalizer;
 
 /* A dictionary that refers weakly to its keys or to its values. */
 typedef struct gc_weakdict gc_weakdict;
+
+/* What is told of an object that was leaked. */
+struct gc_leak {
+    const void *object; /* to be looked at, and not touched */
+    const char *file;   /* where it was made; NULL: not known */
+    int line;
+    size_t bytes, refcount;
+};
 
 /* heaps */
 /* Make a heap; NULL for options stands for all zero. Returns NULL
@@ -339,6 +356,7 @@ enum {
     GC_DEBUG_UNCOLLECTABLE = 4, /* each that cannot be */
     GC_DEBUG_SAVEALL = 32,      /* free nothing: to the garbage list */
     GC_DEBUG_LEAK = 2 | 4 | 32,
+    GC_DEBUG_RESURRECTED = 64, /* whom a finalizer gave a reference to */
 };
 void gc_set_debug(gc_heap *heap, unsigned flags);
 unsigned gc_get_debug(const gc_heap *heap);
@@ -376,12 +394,15 @@ gc_weakref *gc_weakref_new(void *object, gc_weakref_callback *callback,
 void *gc_weakref_get(const gc_weakref *ref);
 
 /* The same for a type of one's own, whose struct begins with a
- * gc_weakref, and whose traverse and clear are those below. Never
- * shared. As deriving a class from weakref.ref. */
+ * gc_weakref, whose traverse and clear are those below, and its equal
+ * and hash, too, if it has no others. Never shared. As deriving a
+ * class from weakref.ref. */
 void *gc_weakref_new_of(const gc_type *type, void *object,
                         gc_weakref_callback *callback, void *closure);
 void gc_weakref_traverse(void *ref, gc_visit *visit, void *arg);
 void gc_weakref_clear(void *ref);
+bool gc_weakref_equal(void *ref, void *other);
+bool gc_weakref_hash(void *ref, size_t *hash);
 extern const gc_type gc_weakref_type, gc_proxy_type;
 
 /* The callback of a reference; NULL if it has none, or is dead. */
@@ -408,7 +429,8 @@ bool gc_is_proxy(const void *object);
  * when the heap closes: the latest first, before anything else is
  * done, without collections. It is called once. The heap owns what is
  * returned until then: take a reference to keep it longer. NULL when
- * out of memory, or if there can be no weak reference to the object. As
+ * out of memory, if there can be no weak reference to the object, and
+ * when the heap has done this part of its closing. As
  * weakref.finalize. */
 gc_finalizer *gc_finalize(void *object, void (*function)(void *arg),
                           void *arg);
@@ -484,6 +506,104 @@ static inline void *gc_weakset_pop(gc_weakdict *set)
     return gc_weakdict_popitem(set, &object, NULL) ? object : NULL;
 }
 
+/* leak hunting */
+/* A list of objects, filled by the functions below; all zero to
+ * begin with. It owns a reference to each. These references are known
+ * to the heap, so that they are not taken for the program's own. */
+typedef struct gc_objects {
+    gc_object **items;
+    size_t length, room;
+    gc_heap *heap;
+    struct gc_objects *next; /* of the lists of this heap */
+} gc_objects;
+
+/* Give back what a list holds; it is as it was to begin with. All
+ * lists are to be given back before the heap is closed. */
+void gc_objects_free(gc_objects *list);
+
+/* The tracked objects of a generation; of all three for -1, but not
+ * the frozen. False when out of memory, or if there is no such
+ * generation; the list is then empty. As gc.get_objects(). */
+bool gc_get_objects(gc_heap *heap, int generation, gc_objects *list);
+
+/* The objects that the given ones refer to, once for each reference,
+ * and the tracked objects that refer to any of them. False when out of
+ * memory. As gc.get_referents(*objs), gc.get_referrers(*objs). */
+bool gc_get_referents(void *const objects[], size_t number,
+                      gc_objects *list);
+bool gc_get_referrers(void *const objects[], size_t number,
+                      gc_objects *list);
+
+/* At most limit living objects of the types of this name, tracked
+ * or not. False when out of memory. As objgraph.by_type(name). */
+bool gc_by_type(gc_heap *heap, const char *name, size_t limit,
+                gc_objects *list);
+
+/* A place in the source of a program. */
+typedef struct gc_place {
+    const char *file; /* NULL: not known */
+    int line;
+} gc_place;
+
+/* As gc_new and gc_new_var, and note the place in the object, if the
+ * heap was made with the option places. Where GC_PLACES is defined
+ * before janitor.h is included, gc_new does it by itself. */
+void *gc_new_at(gc_heap *heap, const gc_type *type, size_t length,
+                gc_place place);
+
+/* Where the object was made. As
+ * tracemalloc.get_object_traceback(object), one line deep. */
+gc_place gc_get_place(const void *object);
+
+/* A row of a snapshot: objects of one type, made at one place. In a
+ * difference the numbers may be negative. */
+typedef struct gc_tally {
+    const gc_type *type;
+    gc_place place;
+    ptrdiff_t objects, bytes; /* bytes with all that belongs to them */
+} gc_tally;
+
+/* A table of all living objects; the rows with the most bytes come
+ * first. */
+typedef struct gc_snapshot {
+    gc_tally *rows;
+    size_t length, room;
+    gc_heap *heap;
+    size_t *index; /* the library's */
+} gc_snapshot;
+
+/* Take a snapshot; add up the rows of each type; subtract one from
+ * another, leaving out what has not changed. The result is the
+ * caller's, to be freed. NULL when out of memory. As
+ * tracemalloc.take_snapshot() and Snapshot.compare_to(). */
+gc_snapshot *gc_take_snapshot(gc_heap *heap);
+gc_snapshot *gc_snapshot_by_type(const gc_snapshot *s);
+gc_snapshot *gc_snapshot_compare(const gc_snapshot *before,
+                                 const gc_snapshot *after);
+void gc_snapshot_free(gc_snapshot *s);
+
+/* Print the first limit rows. */
+void gc_snapshot_print(const gc_snapshot *s, size_t limit, FILE *out);
+
+/* Why is an object alive? The shortest way from an object that is
+ * held from outside to this one, which comes last; empty if there is
+ * none, since it is garbage. And in which cycle is it? A shortest
+ * one, with the object at both ends; empty if there is none. False
+ * when out of memory, and during a collection. */
+bool gc_find_chain(void *object, gc_objects *chain);
+bool gc_find_cycle(void *object, gc_objects *cycle);
+
+/* Write a chain down, a line for each object, with the names of the
+ * fields by which one refers to the next. */
+void gc_print_chain(const gc_objects *chain, FILE *out);
+
+/* Write a drawing of an object and its neighbours for Graphviz: all
+ * that are at most steps references away from it, in either
+ * direction, the nearest first, and no more than limit objects.
+ * As objgraph's show_refs and show_backrefs. False when out of
+ * memory, and during a collection. */
+bool gc_draw(void *object, unsigned steps, size_t limit, FILE *out);
+
 /* pictures */
 /* A variable of the program, by name, and the object it refers to. */
 typedef struct gc_variable {
@@ -494,4 +614,11 @@ typedef struct gc_variable {
 /* Write the heap to out: a line for each object, reference and
  * variable. The variables end with { NULL, NULL }, or are NULL. */
 void gc_dump(gc_heap *heap, const gc_variable *variables, FILE *out);
+/* let gc_new know its place */
+#ifdef GC_PLACES
+#define GC_HERE ((gc_place) { __FILE__, __LINE__ })
+#define gc_new(heap, type) gc_new_at(heap, type, 0, GC_HERE)
+#define gc_new_var(heap, type, length) \
+    gc_new_at(heap, type, length, GC_HERE)
+#endif
 #endif

@@ -1,4 +1,4 @@
-/* From chapters 1, 2, 3, 4, 5, 6 and 7 of The Invisible Janitor; made by make tangle. */
+/* From chapters 1, 2, 3, 4, 5, 6, 7 and 8 of The Invisible Janitor; made by make tangle. */
 /* object.c: heaps, and the objects in them. */
 #include "internal.h"
 #include <stdarg.h>
@@ -51,6 +51,28 @@ static size_t block_size(const gc_type *type, size_t length)
         || length > (PTRDIFF_MAX - fixed) / type->item_size)
         return 0;
     return fixed + length * type->item_size;
+}
+
+/* memory for an object */
+static size_t front(const gc_heap *heap)
+{
+    return heap->options.places ? sizeof(gc_front) : 0;
+}
+
+static gc_head *allocate_object(gc_heap *heap, size_t size)
+{
+    char *block = heap_allocate(heap, size + front(heap));
+
+    if (block != NULL && heap->options.places)
+        *(gc_front *)(void *)block = (gc_front) { { NULL, 0 } };
+    return block != NULL ? (void *)(block + front(heap)) : NULL;
+}
+
+static void release_object(gc_heap *heap, gc_object *o, size_t size)
+{
+    char *block = (char *)head_of(o) - front(heap);
+
+    heap_release(heap, block, size + front(heap));
 }
 
 void *gc_allocate(gc_heap *heap, size_t size)
@@ -119,7 +141,7 @@ void *gc_new_var(gc_heap *heap, const gc_type *type, size_t length)
     size_t size = block_size(type, length);
     if (size == 0 || heap->closing)
         return NULL;
-    gc_head *head = heap_allocate(heap, size);
+    gc_head *head = allocate_object(heap, size);
     if (head == NULL)
         return NULL;
     gc_object *o = (gc_object *)(head + 1);
@@ -155,6 +177,25 @@ void gc_adopt(gc_heap *heap, gc_object *o)
     list_append(list, &head_of(o)->link);
 }
 
+void *gc_new_at(gc_heap *heap, const gc_type *type, size_t length,
+                gc_place place)
+{
+    gc_object *o = gc_new_var(heap, type, length);
+
+    if (o != NULL && heap->options.places)
+        ((gc_front *)(void *)head_of(o) - 1)->place = place;
+    return o;
+}
+
+gc_place gc_get_place(const void *object)
+{
+    gc_head *head = head_of(object);
+
+    if (!head->heap->options.places)
+        return (gc_place) { NULL, 0 };
+    return ((gc_front *)(void *)head - 1)->place;
+}
+
 /* free an object */
 /* Give back what an object owns, and then its memory. It is on no
  * list any more. */
@@ -175,7 +216,7 @@ void gc_finish(gc_object *o)
         list_append(&heap->dead, &head_of(o)->link);
         return;
     }
-    heap_release(heap, head_of(o), size);
+    release_object(heap, o, size);
 }
 
 /* visit every object */
@@ -215,20 +256,54 @@ static void destroy(gc_object *o, void *arg)
 
 static void free_block(gc_object *o, void *heap)
 {
-    heap_release(heap, head_of(o),
-                 block_size(o->type, gc_length(o)));
+    release_object(heap, o, block_size(o->type, gc_length(o)));
 }
 
 enum { LEAKS_SHOWN = 10 };
 
 static void report_leak(gc_object *o, void *arg)
 {
+    gc_heap *heap = head_of(o)->heap;
+    gc_place place = gc_get_place(o);
     size_t *shown = arg;
     char text[80];
 
-    if (++*shown <= LEAKS_SHOWN)
-        gc_say(head_of(o)->heap, "leaked: %s",
-               gc_describe(o, text, sizeof text));
+    if (++*shown > LEAKS_SHOWN)
+        return;
+    gc_describe(o, text, sizeof text);
+    if (place.file != NULL)
+        gc_say(heap, "leaked: %s, made at %s:%d", text, place.file,
+               place.line);
+    else
+        gc_say(heap, "leaked: %s", text);
+}
+
+static void tell_of_leak(gc_object *o, void *arg)
+{
+    gc_options *options = arg;
+    gc_place place = gc_get_place(o);
+    gc_leak leak = { o, place.file, place.line, gc_bytes_of(o),
+                     o->refcount };
+
+    options->on_leak(&leak, options->leak_context);
+}
+
+static void report_rows(gc_heap *heap)
+{
+    gc_snapshot *s = gc_take_snapshot(heap);
+
+    for (size_t i = 0; s && i < s->length && i < LEAKS_SHOWN; i++) {
+        const gc_tally *t = &s->rows[i];
+
+        if (t->place.file != NULL)
+            gc_say(heap, "leaked: in all %td %s, %td bytes, made at "
+                   "%s:%d", t->objects, t->type->name, t->bytes,
+                   t->place.file, t->place.line);
+        else
+            gc_say(heap, "leaked: in all %td %s, %td bytes",
+                   t->objects, t->type->name, t->bytes);
+    }
+    gc_snapshot_free(s);
 }
 
 size_t gc_heap_free(gc_heap *heap)
@@ -246,8 +321,12 @@ size_t gc_heap_free(gc_heap *heap)
     /* report what is still alive */
     size_t shown = 0;
     gc_each_object(heap, report_leak, &shown);
-    if (leaked > LEAKS_SHOWN)
+    if (leaked > LEAKS_SHOWN) {
         gc_say(heap, "leaked: and %zu more", leaked - LEAKS_SHOWN);
+        report_rows(heap);
+    }
+    if (heap->options.on_leak != NULL)
+        gc_each_object(heap, tell_of_leak, &heap->options);
     gc_each_object(heap, destroy, NULL);
     gc_each_object(heap, free_block, heap);
     /* free the dead of the checking build */
@@ -317,6 +396,11 @@ const char *gc_type_error(const gc_type *type)
     /* look for more errors in a type */
     if (!type->traverse != !type->clear)
         return "it has only one of traverse and clear";
+    if (type->weaklist_offset != 0
+        && (type->weaklist_offset < least
+            || type->weaklist_offset > type->size - sizeof(gc_weakref *)
+            || type->weaklist_offset % _Alignof(gc_weakref *) != 0))
+        return "its weak list is not where a pointer can be";
     return field_error(type, least);
 }
 
@@ -328,6 +412,13 @@ bool gc_is_tracked(const void *object)
 bool gc_is_finalized(const void *object)
 {
     return head_of(object)->finalized;
+}
+
+/* The bytes that an object takes, all told. */
+size_t gc_bytes_of(const gc_object *o)
+{
+    return block_size(o->type, gc_length(o))
+        + front(head_of(o)->heap);
 }
 
 /* speak up */

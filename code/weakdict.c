@@ -16,7 +16,7 @@ struct gc_weakdict {
     size_t used, room;  /* entries, holes included */
     size_t filled;      /* places of the index */
     size_t length;      /* entries without the holes */
-    size_t version;     /* goes up with each change */
+    size_t version;     /* goes up when it is rebuilt */
     size_t iterations;  /* that are under way */
 };
 
@@ -53,45 +53,64 @@ static size_t *place(const gc_weakdict *d, size_t hash, size_t step)
     return &d->index[(hash * 0x9E3779B1u + step) & (2 * d->room - 1)];
 }
 
-static bool has_key(gc_weakdict *d, const entry *e, void *key)
+/* Is this key, one of the table's, equal to the other? */
+static bool same_key(const gc_weakdict *d, gc_object *k, void *key)
 {
-    void *other = hold(e->key, keys_are_weak(d));
+    void *other = hold(k, keys_are_weak(d));
     bool same = other != NULL && gc_equal(other, key);
 
     gc_xdecref(other);
     return same;
 }
 
+/* Has entry n this key? The comparison may take the entry out of
+ * the table, or rebuild the table: moved says so. */
+static bool has_key(gc_weakdict *d, size_t n, void *key, bool *moved)
+{
+    gc_object *k = gc_new_ref(d->entries[n].key);
+    size_t version = d->version;
+    bool same = same_key(d, k, key);
+
+    *moved = d->version != version || d->entries[n].key != k;
+    gc_decref(k);
+    return same;
+}
+
 /* The number of the entry with this key; used if there is none. */
 static size_t find(gc_weakdict *d, void *key, size_t hash)
 {
-    size_t version = d->version, n;
+    size_t i = 0, n;
 
-    for (size_t i = 0; d->room && (n = *place(d, hash, i)) > 0; i++) {
+    while (d->room > 0 && (n = *place(d, hash, i++)) > 0) {
         const entry *e = &d->entries[n - 1];
+        bool moved = false;
 
         if (e->key == NULL || e->hash != hash)
             continue;
-        bool same = has_key(d, e, key);
-        if (d->version != version)
-            return find(d, key, hash);
-        if (same)
+        bool same = has_key(d, n - 1, key, &moved);
+        if (moved)
+            i = 0;
+        else if (same)
             return n - 1;
     }
     return d->used;
 }
 
 /* remove an entry */
+static void drop_last_holes(gc_weakdict *d)
+{
+    while (d->iterations == 0 && d->used > 0
+           && d->entries[d->used - 1].key == NULL)
+        d->used--;
+}
+
 static void remove_entry(gc_weakdict *d, size_t n)
 {
     entry e = d->entries[n];
 
     d->entries[n].key = d->entries[n].value = NULL;
     d->length--;
-    d->version++;
-    while (d->iterations == 0 && d->used > 0
-           && d->entries[d->used - 1].key == NULL)
-        d->used--;
+    drop_last_holes(d);
     gc_decref(e.key);
     gc_xdecref(e.value);
 }
@@ -129,7 +148,6 @@ static void enter(gc_weakdict *d, const entry *e)
     d->entries[d->used++] = *e;
     *place(d, e->hash, i) = d->used;
     d->filled++;
-    d->version++;
 }
 
 static bool grow(gc_weakdict *d)
@@ -148,12 +166,13 @@ static bool grow(gc_weakdict *d)
     d->index = (size_t *)(void *)(d->entries + room);
     d->room = room;
     d->used = d->filled = 0;
+    d->version++;
     /* enter what was in the old table */
     for (size_t n = 0; n < old.used; n++)
         if (old.entries[n].key != NULL)
             enter(d, &old.entries[n]);
         else if (d->iterations > 0)
-            d->used++;
+            d->used++, d->filled++; /* a hole takes room, too */
     if (old.entries != NULL)
         gc_release(heap, old.entries, bytes_for(old.room));
     return true;
@@ -314,6 +333,8 @@ bool gc_weakdict_next(gc_weakdict_iter *it)
     while (it->position < it->dict->used)
         if (take_hold(it, it->position++))
             return true;
+    gc_clear_field(&it->key);
+    gc_clear_field(&it->value);
     return false;
 }
 
@@ -322,6 +343,7 @@ void gc_weakdict_end(gc_weakdict_iter *it)
     gc_clear_field(&it->key);
     gc_clear_field(&it->value);
     it->dict->iterations--;
+    drop_last_holes(it->dict);
     gc_clear_field(&it->dict);
 }
 
@@ -338,10 +360,9 @@ bool gc_weakdict_popitem(gc_weakdict *d, void **key, void **value)
         *key = gc_new_ref(it.key);
         if (value != NULL)
             *value = hold(it.value, false);
+        remove_entry(d, n);
     }
     gc_weakdict_end(&it);
-    if (found)
-        gc_weakdict_delete(d, *key);
     return found;
 }
 

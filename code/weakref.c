@@ -195,10 +195,12 @@ size_t gc_handle_weakrefs(gc_heap *heap, gc_link *older)
 
         call_back((gc_weakref *)ref);
         gc_decref(ref);
-        if (calling->next == l)
-            list_move(older, l);
-        else
+        if (calling->next != l)
             freed++;
+        else if (gc_is_immortal(ref))
+            list_move(&heap->immortal, l);
+        else
+            list_move(older, l);
     }
     return freed;
 }
@@ -237,12 +239,12 @@ bool gc_hash(void *object, size_t *hash)
 }
 
 /* equal and hashed references */
-static bool weakref_equal(void *object, void *other)
+bool gc_weakref_equal(void *object, void *other)
 {
     gc_object *a, *b;
     bool equal = object == other;
 
-    if (!is_weakref(other) || gc_is_proxy(other))
+    if (!is_weakref(other))
         return false;
     a = gc_weakref_get(object);
     b = gc_weakref_get(other);
@@ -253,7 +255,7 @@ static bool weakref_equal(void *object, void *other)
     return equal;
 }
 
-static bool weakref_hash(void *object, size_t *hash)
+bool gc_weakref_hash(void *object, size_t *hash)
 {
     gc_weakref *ref = object;
     gc_object *o = ref->hashed ? NULL : gc_weakref_get(ref);
@@ -278,7 +280,7 @@ static void weakref_repr(const void *object, char *text, size_t size)
 const gc_type gc_weakref_type = {
     .name = "weakref", .size = sizeof(gc_weakref),
     .traverse = gc_weakref_traverse, .clear = gc_weakref_clear,
-    .equal = weakref_equal, .hash = weakref_hash,
+    .equal = gc_weakref_equal, .hash = gc_weakref_hash,
     .repr = weakref_repr,
 };
 
@@ -369,9 +371,9 @@ gc_finalizer *gc_finalize(void *object, void (*function)(void *arg),
                           void *arg)
 {
     gc_heap *heap = gc_heap_of(object);
-    gc_finalizer *f = gc_new(heap, &finalizer_type);
+    gc_finalizer *f;
 
-    if (f == NULL)
+    if (heap->shut_down || !(f = gc_new(heap, &finalizer_type)))
         return NULL;
     f->ref = gc_weakref_new(object, referent_died, f);
     if (f->ref == NULL) {

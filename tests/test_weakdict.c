@@ -223,6 +223,31 @@ static void test_changes_while_iterating(void **state)
     assert_int_equal(gc_heap_free(heap), 0);
 }
 
+static void test_growth_while_iterating(void **state)
+{
+    gc_heap *heap = gc_heap_new(NULL);
+    gc_weakdict *d = gc_weakkeydict_new(heap);
+    thing *keys[MANY], *values[MANY], *more[MANY];
+    gc_weakdict_iter it;
+
+    (void)state;
+    fill(d, keys, values);
+    gc_weakdict_begin(&it, d);
+    for (int i = 0; i < MANY - 1; i++)
+        gc_clear_field(&keys[i]);
+    for (int i = 0; i < MANY; i++) {
+        more[i] = new_thing(heap, 2000 + i);
+        assert_true(gc_weakdict_set(d, more[i], more[i]));
+    }
+    for (int i = 0; i <= MANY + 1; i++)
+        assert_int_equal(gc_weakdict_next(&it), i <= MANY);
+    gc_weakdict_end(&it);
+    let_go_of(keys), let_go_of(values);
+    gc_decref(d);
+    let_go_of(more);
+    assert_int_equal(gc_heap_free(heap), 0);
+}
+
 static void test_replaced_value(void **state)
 {
     gc_heap *heap = gc_heap_new(NULL);
@@ -336,6 +361,7 @@ int main(void)
         cmocka_unit_test(test_operations),
         cmocka_unit_test(test_popitem_update_clear),
         cmocka_unit_test(test_set),
+        cmocka_unit_test(test_growth_while_iterating),
         cmocka_unit_test(test_changes_while_iterating),
         cmocka_unit_test(test_replaced_value),
         cmocka_unit_test(test_cascading_deletes),

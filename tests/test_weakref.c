@@ -109,6 +109,19 @@ static void test_not_weakly_referable(void **state)
     assert_int_equal(gc_heap_free(heap), 0);
 }
 
+static void test_misplaced_weak_list(void **state)
+{
+    gc_type t = thing_type;
+
+    (void)state;
+    assert_null(gc_type_error(&t));
+    for (size_t i = 1; i <= sizeof(thing) + 8; i++) {
+        t.weaklist_offset = i;
+        assert_int_equal(gc_type_error(&t) == NULL, i % 8 == 0
+            && i >= sizeof(gc_object) && i < sizeof(thing));
+    }
+}
+
 static void test_list_of_references(void **state)
 {
     gc_heap *heap = gc_heap_new(NULL);
@@ -287,6 +300,21 @@ static void test_callback_may_drop_its_reference(void **state)
     assert_int_equal(gc_heap_free(heap), 0);
 }
 
+static void test_immortal_reference(void **state)
+{
+    gc_heap *heap = gc_heap_new(NULL);
+    thing *a = new_ring(heap, "a", "b");
+    gc_weakref *told = watch(a, "told");
+
+    (void)state;
+    gc_make_immortal(told);
+    gc_decref(told);
+    gc_decref(a);
+    assert_int_equal(gc_collect(heap), 2);
+    assert_noted("told ");
+    assert_int_equal(gc_heap_free(heap), 0);
+}
+
 static gc_weakref *made;
 static thing *saved;
 
@@ -417,7 +445,7 @@ static void test_equality_and_hash(void **state)
     (void)state;
     a->name = b->name = "x";
     assert_true(gc_equal(a, b) && gc_equal(ra, rb));
-    assert_false(gc_equal(ra, p) || gc_equal(ra, a));
+    assert_true(gc_equal(ra, p) && !gc_equal(ra, a));
     assert_true(gc_hash(ra, &hash) && hash == 'x');
     assert_false(gc_hash(p, &hash));
     gc_decref(a), gc_decref(b);
@@ -538,6 +566,26 @@ static void test_finalize_at_exit(void **state)
     assert_noted("last registers another first ");
 }
 
+static void register_too_late(void *object)
+{
+    static char never[] = "never";
+
+    assert_null(gc_finalize(object, take_down, never));
+}
+
+static void test_finalize_too_late(void **state)
+{
+    gc_heap *heap = gc_heap_new(NULL);
+    gc_type type;
+    thing *t = new_with(heap, &type, register_too_late);
+
+    (void)state;
+    gc_set_field(&t->left, t);
+    t->base.refcount--;
+    assert_int_equal(gc_heap_free(heap), 0);
+    assert_noted("");
+}
+
 static bool refer_on_budget(budget *b)
 {
     gc_options options = { .allocator = on_budget(b) };
@@ -579,12 +627,14 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         /* the list of tests of weak references */
+        cmocka_unit_test(test_misplaced_weak_list),
         cmocka_unit_test(test_referent),
         cmocka_unit_test(test_not_weakly_referable),
         cmocka_unit_test(test_list_of_references),
         cmocka_unit_test(test_all_cleared_before_callbacks),
         cmocka_unit_test(test_callback_that_collects),
         cmocka_unit_test(test_farewells),
+        cmocka_unit_test(test_immortal_reference),
         cmocka_unit_test(test_garbage_is_not_called),
         cmocka_unit_test(test_callback_may_drop_its_reference),
         cmocka_unit_test(test_made_by_a_finalizer),
@@ -593,6 +643,7 @@ int main(void)
         cmocka_unit_test(test_equality_and_hash),
         cmocka_unit_test(test_proxy),
         cmocka_unit_test(test_derived_references),
+        cmocka_unit_test(test_finalize_too_late),
         cmocka_unit_test(test_finalize),
         cmocka_unit_test(test_finalize_at_exit),
         cmocka_unit_test(test_references_out_of_memory),

@@ -1,0 +1,488 @@
+/* From chapter 8 of The Invisible Janitor; made by make tangle. */
+/* inspect.c: who is there, and why. */
+#include "internal.h"
+
+/* keep lists of objects */
+void gc_list_begin(gc_objects *list, gc_heap *heap)
+{
+    gc_objects_free(list);
+    list->heap = heap;
+    list->next = heap->lists;
+    heap->lists = list;
+}
+
+bool gc_list_add(gc_objects *list, gc_object *o)
+{
+    if (list->length == list->room) {
+        void *larger = gc_grow(list->heap, list->items, &list->room,
+                               sizeof *list->items);
+        if (larger == NULL) {
+            gc_objects_free(list);
+            return false;
+        }
+        list->items = larger;
+    }
+    list->items[list->length++] = gc_new_ref(o);
+    return true;
+}
+
+void gc_objects_free(gc_objects *list)
+{
+    gc_heap *heap = list->heap;
+    gc_objects old = *list, **l;
+
+    if (heap == NULL)
+        return;
+    for (l = &heap->lists; *l != list; l = &(*l)->next)
+        ;
+    *l = list->next;
+    *list = (gc_objects) { 0 };
+    for (size_t i = 0; i < old.length; i++)
+        gc_decref(old.items[i]);
+    if (old.items != NULL)
+        gc_release(heap, old.items, old.room * sizeof *old.items);
+}
+
+/* ask who is there */
+bool gc_get_objects(gc_heap *heap, int generation, gc_objects *list)
+{
+    bool all = generation == -1;
+
+    gc_list_begin(list, heap);
+    if (generation < -1 || generation >= GC_GENERATIONS)
+        return false;
+    for (int g = 0; g < GC_GENERATIONS; g++) {
+        gc_link *objects = &heap->generations[g].objects;
+
+        if (!all && g != generation)
+            continue;
+        for (gc_link *l = objects->next; l != objects; l = l->next)
+            if (!gc_list_add(list, object_at(l)))
+                return false;
+    }
+    return true;
+}
+
+typedef struct query {
+    gc_objects *list;
+    void *const *objects; /* whose referrers are wanted */
+    size_t number;
+    bool found, failed;
+} query;
+
+static void visit_referent(void *referent, void *arg)
+{
+    query *q = arg;
+
+    if (referent != NULL && !q->failed)
+        q->failed = !gc_list_add(q->list, referent);
+}
+
+static void visit_wanted(void *referent, void *arg)
+{
+    query *q = arg;
+
+    for (size_t i = 0; i < q->number && !q->found; i++)
+        q->found = referent != NULL && referent == q->objects[i];
+}
+
+bool gc_get_referents(void *const objects[], size_t number,
+                      gc_objects *list)
+{
+    query q = { .list = list };
+
+    if (number == 0)
+        return true;
+    gc_list_begin(list, gc_heap_of(objects[0]));
+    for (size_t i = 0; i < number && !q.failed; i++)
+        gc_traverse(objects[i], visit_referent, &q);
+    return !q.failed;
+}
+
+bool gc_get_referrers(void *const objects[], size_t number,
+                      gc_objects *list)
+{
+    query q = { .list = list, .objects = objects, .number = number };
+
+    if (number == 0)
+        return true;
+    gc_heap *heap = gc_heap_of(objects[0]);
+    gc_list_begin(list, heap);
+    for (int g = 0; g < GC_GENERATIONS; g++) {
+        gc_link *all = &heap->generations[g].objects;
+
+        for (gc_link *l = all->next; l != all; l = l->next) {
+            q.found = false;
+            gc_traverse(object_at(l), visit_wanted, &q);
+            if (q.found && !gc_list_add(list, object_at(l)))
+                return false;
+        }
+    }
+    return true;
+}
+
+typedef struct naming {
+    gc_objects *list;
+    const char *name;
+    size_t limit;
+    bool failed;
+} naming;
+
+static void add_named(gc_object *o, void *arg)
+{
+    naming *n = arg;
+
+    if (!n->failed && n->list->length < n->limit
+        && strcmp(o->type->name, n->name) == 0)
+        n->failed = !gc_list_add(n->list, o);
+}
+
+bool gc_by_type(gc_heap *heap, const char *name, size_t limit,
+                gc_objects *list)
+{
+    naming n = { list, name, limit, false };
+
+    gc_list_begin(list, heap);
+    gc_each_object(heap, add_named, &n);
+    return !n.failed;
+}
+
+/* count the references from outside */
+static void copy_count(gc_object *o, void *arg)
+{
+    (void)arg;
+    head_of(o)->gc_refs = o->refcount < UINT32_MAX
+        ? (uint32_t)o->refcount : UINT32_MAX;
+}
+
+static void visit_subtract(void *referent, void *heap)
+{
+    gc_head *head = referent != NULL ? head_of(referent) : NULL;
+
+    if (head != NULL && head->heap == heap
+        && head->gc_refs > 0 && head->gc_refs < UINT32_MAX)
+        head->gc_refs--;
+}
+
+static void subtract(gc_object *o, void *heap)
+{
+    gc_traverse(o, visit_subtract, heap);
+}
+
+static void count_outside(gc_heap *heap)
+{
+    gc_each_object(heap, copy_count, NULL);
+    gc_each_object(heap, subtract, heap);
+    for (gc_objects *l = heap->lists; l != NULL; l = l->next)
+        for (size_t i = 0; i < l->length; i++)
+            visit_subtract(l->items[i], heap);
+}
+
+/* search the heap in breadth */
+typedef struct step {
+    gc_object *object;
+    size_t from; /* the step before; NONE for the first of a way */
+} step;
+
+typedef struct search {
+    gc_heap *heap;
+    gc_object *target;
+    step *steps;
+    size_t length, room;
+    size_t at;  /* the step whose references are visited */
+    size_t end; /* the step from which the target was reached */
+} search;
+
+enum { SEEN = 1 };
+static const size_t NONE = SIZE_MAX;
+
+static void take_step(search *s, gc_object *o, size_t from)
+{
+    head_of(o)->gc_refs = SEEN;
+    s->steps[s->length++] = (step) { o, from };
+}
+
+static void visit_step(void *referent, void *arg)
+{
+    search *s = arg;
+
+    if (referent == NULL || head_of(referent)->heap != s->heap)
+        return;
+    if (referent == s->target && s->end == NONE)
+        s->end = s->at;
+    if (head_of(referent)->gc_refs == 0)
+        take_step(s, referent, s->at);
+}
+
+static bool search_begin(search *s, gc_object *target)
+{
+    gc_heap *heap = gc_heap_of(target);
+
+    *s = (search) { .heap = heap, .target = target, .end = NONE,
+                    .room = heap->count };
+    s->steps = gc_allocate(heap, s->room * sizeof *s->steps);
+    return s->steps != NULL;
+}
+
+static void search_run(search *s)
+{
+    for (s->at = 0; s->at < s->length && s->end == NONE; s->at++)
+        gc_traverse(s->steps[s->at].object, visit_step, s);
+}
+
+static bool search_end(search *s, gc_objects *chain)
+{
+    size_t before = NONE, at = s->end, next;
+    bool done = true;
+
+    gc_list_begin(chain, s->heap);
+    while (at != NONE) {
+        next = s->steps[at].from;
+        s->steps[at].from = before;
+        before = at;
+        at = next;
+    }
+    for (at = before; at != NONE && done; at = s->steps[at].from)
+        done = gc_list_add(chain, s->steps[at].object);
+    gc_release(s->heap, s->steps, s->room * sizeof *s->steps);
+    return done;
+}
+
+/* find the chain and the cycle */
+static void begin_at_roots(gc_object *o, void *arg)
+{
+    search *s = arg;
+
+    if (head_of(o)->gc_refs > 0)
+        take_step(s, o, NONE);
+}
+
+bool gc_find_chain(void *object, gc_objects *chain)
+{
+    search s;
+
+    gc_objects_free(chain);
+    if (gc_heap_of(object)->collecting || !search_begin(&s, object))
+        return false;
+    count_outside(s.heap);
+    if (head_of(object)->gc_refs > 0) {
+        take_step(&s, object, NONE);
+        s.end = 0;
+        return search_end(&s, chain);
+    }
+    gc_each_object(s.heap, begin_at_roots, &s);
+    search_run(&s);
+    return search_end(&s, chain)
+        && (chain->length == 0 || gc_list_add(chain, object));
+}
+
+static void unmark(gc_object *o, void *arg)
+{
+    (void)arg;
+    head_of(o)->gc_refs = 0;
+}
+
+bool gc_find_cycle(void *object, gc_objects *cycle)
+{
+    search s;
+
+    gc_objects_free(cycle);
+    if (gc_heap_of(object)->collecting || !search_begin(&s, object))
+        return false;
+    gc_each_object(s.heap, unmark, NULL);
+    take_step(&s, object, NONE);
+    search_run(&s);
+    return search_end(&s, cycle)
+        && (cycle->length == 0 || gc_list_add(cycle, object));
+}
+
+/* name the references of an object */
+/* Call fn for each reference, with its name: a field's, or [i], or
+ * "-" for one that only the type knows. */
+typedef void named_fn(const char *name, gc_object *to, void *arg);
+
+typedef struct named {
+    named_fn *fn;
+    void *arg;
+} named;
+
+static void visit_unnamed(void *referent, void *arg)
+{
+    const named *n = arg;
+
+    if (referent != NULL)
+        n->fn("-", referent, n->arg);
+}
+
+static void each_reference(gc_object *o, named_fn *fn, void *arg)
+{
+    named n = { fn, arg };
+    char item[32];
+    gc_object *to;
+
+    for (const gc_field *f = o->type->fields; f && f->name; f++)
+        if ((to = load((char *)o + f->offset)) != NULL)
+            fn(f->name, to, arg);
+    for (size_t i = 0; o->type->item_refs && i < gc_length(o); i++)
+        if ((to = load((gc_object **)gc_items(o) + i)) != NULL) {
+            snprintf(item, sizeof item, "[%zu]", i);
+            fn(item, to, arg);
+        }
+    if (o->type->traverse != NULL)
+        o->type->traverse(o, visit_unnamed, &n);
+}
+
+/* write a chain */
+typedef struct edge {
+    const gc_object *to;
+    char name[40]; /* empty until it is found */
+} edge;
+
+static void find_edge(const char *name, gc_object *to, void *arg)
+{
+    edge *e = arg;
+
+    if (to == e->to && e->name[0] == '\0')
+        snprintf(e->name, sizeof e->name, "%s", name);
+}
+
+void gc_print_chain(const gc_objects *chain, FILE *out)
+{
+    char text[80];
+
+    if (chain->length == 0)
+        fprintf(out, "no way leads there\n");
+    for (size_t i = 0; i < chain->length; i++) {
+        edge e = { chain->items[i], "" };
+
+        if (i > 0)
+            each_reference(chain->items[i - 1], find_edge, &e);
+        gc_describe(e.to, text, sizeof text);
+        if (i == 0)
+            fprintf(out, "%s\n", text);
+        else
+            fprintf(out, "  %-10s -> %s\n", e.name, text);
+    }
+}
+
+/* draw the neighbours */
+typedef struct picture {
+    gc_heap *heap;
+    gc_object **objects;
+    size_t length, limit;
+    size_t level; /* those numbered up to here were there before */
+    bool referrer;
+} picture;
+
+static void include(picture *p, gc_object *o)
+{
+    if (head_of(o)->gc_refs > 0 || p->length == p->limit)
+        return;
+    p->objects[p->length++] = o;
+    head_of(o)->gc_refs = (uint32_t)p->length;
+}
+
+static void visit_include(void *referent, void *arg)
+{
+    picture *p = arg;
+
+    if (referent != NULL && head_of(referent)->heap == p->heap)
+        include(p, referent);
+}
+
+static void visit_drawn(void *referent, void *arg)
+{
+    picture *p = arg;
+    gc_head *head = referent != NULL ? head_of(referent) : NULL;
+
+    if (head != NULL && head->heap == p->heap
+        && head->gc_refs > 0 && head->gc_refs <= p->level)
+        p->referrer = true;
+}
+
+static void include_referrer(gc_object *o, void *arg)
+{
+    picture *p = arg;
+
+    p->referrer = false;
+    if (head_of(o)->gc_refs == 0)
+        gc_traverse(o, visit_drawn, p);
+    if (p->referrer)
+        include(p, o);
+}
+
+static void include_neighbours(picture *p)
+{
+    p->level = p->length;
+    for (size_t i = 0; i < p->level; i++)
+        gc_traverse(p->objects[i], visit_include, p);
+    gc_each_object(p->heap, include_referrer, p);
+}
+
+typedef struct arrow {
+    FILE *out;
+    gc_heap *heap;
+    unsigned from;
+    size_t hidden;
+} arrow;
+
+/* write the picture */
+static void write_arrow(const char *name, gc_object *to, void *arg)
+{
+    arrow *a = arg;
+    bool here = head_of(to)->heap == a->heap
+        && head_of(to)->gc_refs > 0;
+
+    if (here)
+        fprintf(a->out, "n%u -> n%u [label=\"%s\"];\n", a->from,
+                (unsigned)head_of(to)->gc_refs, name);
+    else
+        a->hidden++;
+}
+
+static void write_label(FILE *out, const char *text)
+{
+    for (; *text != '\0'; text++) {
+        if (*text == '"' || *text == '\\')
+            fputc('\\', out);
+        fputc(*text == '\n' ? ' ' : *text, out);
+    }
+}
+
+static void write_box(picture *p, size_t i, FILE *out)
+{
+    arrow a = { .out = out, .heap = p->heap, .from = (unsigned)i + 1 };
+    gc_object *o = p->objects[i];
+    char text[80];
+
+    fprintf(out, "n%u [label=\"", a.from);
+    write_label(out, gc_describe(o, text, sizeof text));
+    fprintf(out, "\"%s];\n", i == 0 ? ", style=bold" : "");
+    each_reference(o, write_arrow, &a);
+    if (a.hidden > 0)
+        fprintf(out, "m%u [shape=plaintext, label=\"%zu more\"];\n"
+                "n%u -> m%u [style=dotted];\n", a.from, a.hidden,
+                a.from, a.from);
+}
+
+bool gc_draw(void *object, unsigned steps, size_t limit, FILE *out)
+{
+    gc_heap *heap = gc_heap_of(object);
+    picture p = { .heap = heap, .limit = limit > 0 ? limit : 1 };
+
+    if (heap->collecting)
+        return false;
+    p.objects = gc_allocate(heap, p.limit * sizeof *p.objects);
+    if (p.objects == NULL)
+        return false;
+    gc_each_object(heap, unmark, NULL);
+    include(&p, object);
+    for (unsigned i = 0; i < steps; i++)
+        include_neighbours(&p);
+    fprintf(out, "digraph {\nrankdir=LR; node [shape=box];\n");
+    for (size_t i = 0; i < p.length; i++)
+        write_box(&p, i, out);
+    fprintf(out, "}\n");
+    gc_release(heap, p.objects, p.limit * sizeof *p.objects);
+    return true;
+}
