@@ -1,4 +1,4 @@
-/* From chapters 3, 4, 5, 6 and 7 of The Invisible Janitor; made by make tangle. */
+/* From chapters 3, 4, 5, 6, 7 and 9 of The Invisible Janitor; made by make tangle. */
 /* cycles.c: finding the garbage that counting cannot see. */
 #include "internal.h"
 
@@ -219,6 +219,8 @@ static void collect_main(gc_heap *heap, gc_info *info)
     gen[g].stats.collections++;
     gen[g].stats.collected += info->collected;
     gen[g].stats.uncollectable += info->uncollectable;
+    if (g == GC_GENERATIONS - 1)
+        gc_clear_free_lists(heap);
 }
 
 size_t gc_collect_main(gc_heap *heap, int g)

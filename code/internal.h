@@ -1,4 +1,4 @@
-/* From chapters 1, 2, 3, 4, 5, 6, 7 and 8 of The Invisible Janitor; made by make tangle. */
+/* From chapters 1, 2, 3, 4, 5, 6, 7, 8 and 9 of The Invisible Janitor; made by make tangle. */
 /* internal.h: what the modules of the library share. */
 #ifndef JANITOR_INTERNAL_H
 #define JANITOR_INTERNAL_H
@@ -124,6 +124,10 @@ struct gc_heap {
     gc_finalizer *newest; /* owned; the beginning of a list */
     bool shut_down;       /* their functions are not called any more */
     gc_objects *lists; /* whose references are not the program's */
+    struct free_list {
+        void *first; /* a block begins with the address of the next */
+        size_t length;
+    } free_lists[64]; /* of blocks of 16, 32, ... 1024 bytes */
 };
 
 #ifdef GC_CHECK

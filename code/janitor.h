@@ -1,4 +1,4 @@
-/* From chapters 1, 2, 3, 4, 5, 6, 7 and 8 of The Invisible Janitor; made by make tangle. */
+/* From chapters 1, 2, 3, 4, 5, 6, 7, 8 and 9 of The Invisible Janitor; made by make tangle. */
 /* janitor.h: objects that clean up after themselves. */
 #ifndef JANITOR_H
 #define JANITOR_H
@@ -112,6 +112,9 @@ typedef struct gc_options {
      * them is destroyed. NULL: nothing is called. */
     void (*on_leak)(const gc_leak *leak, void *context);
     void *leak_context;
+    /* How many blocks of dead objects to keep for new ones, of each
+     * size up to a kilobyte. 0: none. The checking build keeps none. */
+    size_t free_blocks;
 } gc_options;
 
 /* For the functions below only. */
@@ -230,6 +233,36 @@ bool gc_equal(void *object, void *other);
 
 /* The hash of an object; false if it cannot be hashed. */
 bool gc_hash(void *object, size_t *hash);
+
+/* Give the blocks on the free lists back to the allocator; returns
+ * how many. Every full collection does it. */
+size_t gc_clear_free_lists(gc_heap *heap);
+
+/* A fixed number of objects, made once and used again and again. */
+typedef struct gc_pool gc_pool;
+
+/* Make a pool of objects of one type; the caller owns it. NULL when
+ * out of memory. As the article's ObjectPool(size). */
+gc_pool *gc_pool_new(gc_heap *heap, const gc_type *type, size_t size);
+
+/* Take an object out of the pool. The reference is the caller's, to
+ * be handed back with gc_pool_release. NULL if all are out. Allocates
+ * nothing. */
+void *gc_pool_get(gc_pool *pool);
+
+/* Hand an object back. Its references are given up; to those who refer
+ * to it weakly it has died; whatever else is in it stays. If it was
+ * not released it is still the caller's, and nothing has changed. */
+enum gc_pool_result {
+    GC_POOL_RELEASED,
+    GC_POOL_NOT_OURS,  /* it is not of this pool */
+    GC_POOL_NOT_OUT,   /* it was released before */
+    GC_POOL_STILL_USED /* someone else has a reference to it */
+} gc_pool_release(gc_pool *pool, void *object);
+
+/* How many objects the pool has, and how many are not out. */
+size_t gc_pool_size(const gc_pool *pool);
+size_t gc_pool_available(const gc_pool *pool);
 /* references */
 /* Note that there is one reference more to the object. */
 static inline void gc_incref(void *object)

@@ -1,4 +1,4 @@
-/* From chapters 1, 2, 3, 4, 5, 6, 7 and 8 of The Invisible Janitor; made by make tangle. */
+/* From chapters 1, 2, 3, 4, 5, 6, 7, 8 and 9 of The Invisible Janitor; made by make tangle. */
 /* object.c: heaps, and the objects in them. */
 #include "internal.h"
 #include <stdarg.h>
@@ -54,14 +54,54 @@ static size_t block_size(const gc_type *type, size_t length)
 }
 
 /* memory for an object */
+/* the room in front of an object */
 static size_t front(const gc_heap *heap)
 {
     return heap->options.places ? sizeof(gc_front) : 0;
 }
 
+/* take blocks from free lists and put them there */
+enum { STEP = 16, LARGEST = 64 * STEP };
+
+/* The free list for blocks of a size, which is rounded up; NULL if
+ * there is none. */
+static struct free_list *list_for(gc_heap *heap, size_t *size)
+{
+    if (CHECKING || heap->options.free_blocks == 0 || *size > LARGEST)
+        return NULL;
+    *size = (*size + STEP - 1) / STEP * STEP;
+    return &heap->free_lists[*size / STEP - 1];
+}
+
+static void *take_block(gc_heap *heap, size_t size)
+{
+    struct free_list *list = list_for(heap, &size);
+    void *block;
+
+    if (list == NULL || list->first == NULL)
+        return heap_allocate(heap, size);
+    block = list->first;
+    memcpy(&list->first, block, sizeof list->first);
+    list->length--;
+    return block;
+}
+
+static void give_block(gc_heap *heap, void *block, size_t size)
+{
+    struct free_list *list = list_for(heap, &size);
+
+    if (list == NULL || list->length >= heap->options.free_blocks) {
+        heap_release(heap, block, size);
+        return;
+    }
+    memcpy(block, &list->first, sizeof list->first);
+    list->first = block;
+    list->length++;
+}
+
 static gc_head *allocate_object(gc_heap *heap, size_t size)
 {
-    char *block = heap_allocate(heap, size + front(heap));
+    char *block = take_block(heap, size + front(heap));
 
     if (block != NULL && heap->options.places)
         *(gc_front *)(void *)block = (gc_front) { { NULL, 0 } };
@@ -72,7 +112,7 @@ static void release_object(gc_heap *heap, gc_object *o, size_t size)
 {
     char *block = (char *)head_of(o) - front(heap);
 
-    heap_release(heap, block, size + front(heap));
+    give_block(heap, block, size + front(heap));
 }
 
 void *gc_allocate(gc_heap *heap, size_t size)
@@ -194,6 +234,24 @@ gc_place gc_get_place(const void *object)
     if (!head->heap->options.places)
         return (gc_place) { NULL, 0 };
     return ((gc_front *)(void *)head - 1)->place;
+}
+
+size_t gc_clear_free_lists(gc_heap *heap)
+{
+    size_t number = 0;
+
+    for (size_t i = 0; i < LARGEST / STEP; i++) {
+        struct free_list *list = &heap->free_lists[i];
+        void *block;
+
+        while ((block = list->first) != NULL) {
+            memcpy(&list->first, block, sizeof list->first);
+            heap_release(heap, block, (i + 1) * STEP);
+            number++;
+        }
+        list->length = 0;
+    }
+    return number;
 }
 
 /* free an object */
@@ -338,6 +396,7 @@ size_t gc_heap_free(gc_heap *heap)
     if (heap->garbage != NULL)
         gc_release(heap, heap->garbage,
                    heap->garbage_room * sizeof *heap->garbage);
+    gc_clear_free_lists(heap);
     gc_allocator a = heap->options.allocator;
     a.release(a.context, heap, sizeof *heap);
     return leaked;
