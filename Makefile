@@ -45,6 +45,7 @@ for_code  := gcc make notangle:noweb gawk diff:diffutils \
 for_book  := pandoc lualatex:texlive-luatex lmodern.sty:lmodern \
              scrbook.cls:texlive-latex-recommended \
              tikz.sty:texlive-pictures latexmk dot:graphviz \
+             gnuplot:gnuplot-nox \
              LinLibertine_R.otf:fonts-linuxlibertine \
              JetBrainsMono-Regular.ttf:fonts-jetbrains-mono \
              pdftotext:poppler-utils
@@ -291,6 +292,13 @@ measure: $(patsubst %,build/%programs,$(sort $(dir $(clocked))))
 
 tangle: build/$(last)/tangled $(press)/tangled
 	$(press)/publish build/$(last)
+
+# The book is made by all processors there are.
+ifneq (,$(filter book,$(goals)))
+ifeq (,$(findstring jobserver,$(shell echo "$$MAKEFLAGS")))
+MAKEFLAGS += -j$(shell nproc)
+endif
+endif
 
 # The weaver says nothing unless something is wrong.
 book: build/book.pdf
