@@ -157,10 +157,15 @@ void *gc_garbage_pop(gc_heap *heap)
 
 void gc_garbage_clear(gc_heap *heap)
 {
-    gc_object *o;
+    gc_object **garbage = heap->garbage;
+    size_t length = heap->garbage_length, room = heap->garbage_room;
 
-    while ((o = gc_garbage_pop(heap)) != NULL)
-        gc_decref(o);
+    heap->garbage = NULL;
+    heap->garbage_length = heap->garbage_room = 0;
+    while (length > 0)
+        gc_decref(garbage[--length]);
+    if (garbage != NULL)
+        gc_release(heap, garbage, room * sizeof *garbage);
 }
 
 bool gc_garbage_append(gc_heap *heap, gc_object *o)

@@ -5,7 +5,8 @@
 /* keep lists of objects */
 void gc_list_begin(gc_objects *list, gc_heap *heap)
 {
-    gc_objects_free(list);
+    while (list->heap != NULL) /* a finalizer may fill it again */
+        gc_objects_free(list);
     list->heap = heap;
     list->next = heap->lists;
     heap->lists = list;
@@ -91,6 +92,7 @@ bool gc_get_referents(void *const objects[], size_t number,
 {
     query q = { .list = list };
 
+    gc_objects_free(list);
     if (number == 0)
         return true;
     gc_list_begin(list, gc_heap_of(objects[0]));
@@ -104,6 +106,7 @@ bool gc_get_referrers(void *const objects[], size_t number,
 {
     query q = { .list = list, .objects = objects, .number = number };
 
+    gc_objects_free(list);
     if (number == 0)
         return true;
     gc_heap *heap = gc_heap_of(objects[0]);
@@ -470,6 +473,8 @@ bool gc_draw(void *object, unsigned steps, size_t limit, FILE *out)
     gc_heap *heap = gc_heap_of(object);
     picture p = { .heap = heap, .limit = limit > 0 ? limit : 1 };
 
+    if (p.limit > heap->count)
+        p.limit = heap->count;
     if (heap->collecting)
         return false;
     p.objects = gc_allocate(heap, p.limit * sizeof *p.objects);
@@ -477,7 +482,7 @@ bool gc_draw(void *object, unsigned steps, size_t limit, FILE *out)
         return false;
     gc_each_object(heap, unmark, NULL);
     include(&p, object);
-    for (unsigned i = 0; i < steps; i++)
+    for (unsigned i = 0; i < steps && p.level < p.length; i++)
         include_neighbours(&p);
     fprintf(out, "digraph {\nrankdir=LR; node [shape=box];\n");
     for (size_t i = 0; i < p.length; i++)

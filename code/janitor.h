@@ -170,6 +170,7 @@ struct gc_weakref {
     gc_object *closure; /* owned */
     size_t hash;        /* of the referent, if it was asked for */
     bool hashed;
+    bool telling; /* its callback is called, or is about to be */
 };
 
 /* A function that waits for the death of an object. */
@@ -542,7 +543,8 @@ static inline void *gc_weakset_pop(gc_weakdict *set)
 /* leak hunting */
 /* A list of objects, filled by the functions below; all zero to
  * begin with. It owns a reference to each. These references are known
- * to the heap, so that they are not taken for the program's own. */
+ * to the heap, so that they are not taken for the program's own. What
+ * a list held before is given up first: do not fill it from itself. */
 typedef struct gc_objects {
     gc_object **items;
     size_t length, room;

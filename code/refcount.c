@@ -97,6 +97,17 @@ static void bury_postponed(gc_heap *heap)
     heap->nesting--;
 }
 
+static bool dies_at_once(const gc_object *o)
+{
+    /* let others die at once */
+    if (o->type == &gc_weakref_type || o->type == &gc_proxy_type) {
+        const gc_object *closure = ((const gc_weakref *)o)->closure;
+
+        return closure == NULL || !is_weakref(closure);
+    }
+    return !has_references(o->type);
+}
+
 void gc_dealloc(void *object)
 {
     gc_heap *heap = gc_heap_of(object);
@@ -114,7 +125,7 @@ void gc_dealloc(void *object)
     head_of(o)->collecting = head_of(o)->unreachable = false;
     if (is_weakref(o))
         gc_weakref_forget(o);
-    if (!has_references(o->type))
+    if (dies_at_once(o))
         die(o);
     else if (heap->nesting >= NESTING_LIMIT)
         postpone(heap, o);

@@ -103,7 +103,8 @@ static void forget(gc_weakref *ref)
 
 void gc_weakref_traverse(void *ref, gc_visit *visit, void *arg)
 {
-    visit(((gc_weakref *)ref)->closure, arg);
+    if (!((gc_weakref *)ref)->telling)
+        visit(((gc_weakref *)ref)->closure, arg);
 }
 
 void gc_weakref_clear(void *ref)
@@ -141,6 +142,7 @@ void gc_clear_weakrefs(gc_object *o)
     *list = NULL;
     for (gc_weakref *r = first; r != NULL; r = r->next) {
         r->referent = NULL;
+        r->telling = true;
         gc_incref(r);
         last = r;
     }
