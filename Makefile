@@ -12,6 +12,7 @@
 #: make progress      say what has passed, and what is next
 #: make watch         grade an exercise whenever it is saved
 #: make puzzle CH=3   who survives? with SEED=42, OUT=heap.pdf
+#: make oracle        compare with CPython: SEED, OPS, SEEDS, ORDER=list
 #: make measure       ask the clock again, for figures/measured/
 #: make tangle        write code/ and tests/ from the chapters
 #: make clean         remove build/; exercises/ stays
@@ -50,13 +51,16 @@ for_book  := pandoc lualatex:texlive-luatex lmodern.sty:lmodern \
              JetBrainsMono-Regular.ttf:fonts-jetbrains-mono \
              pdftotext:poppler-utils
 for_check := clang valgrind python3
+for_oracle := python3.11/Python.h:python3-dev
 
 goals := $(or $(MAKECMDGOALS),help)
 needs := $(if $(filter-out deps help clean,$(goals)),$(for_code)) \
          $(if $(filter book check check-book,$(goals)),$(for_book)) \
-         $(if $(filter check check-%,$(goals)),$(for_check))
+         $(if $(filter check check-%,$(goals)),$(for_check)) \
+         $(if $(filter check check-oracle oracle,$(goals)),\
+             $(for_oracle))
 ifeq ($(goals),deps)
-needs := $(for_code) $(for_book) $(for_check)
+needs := $(for_code) $(for_book) $(for_check) $(for_oracle)
 endif
 
 fonts := /usr/share/fonts /usr/local/share/fonts \
@@ -131,7 +135,7 @@ INCLUDES = -I$(dir)/src/code -I$(dir)/src/tests
 
 objects  = $(patsubst %.c,$(obj)/%.o,$1)
 library := $(call objects,$(filter code/%.c,$(files)))
-support := $(call objects,$(filter-out tests/test_%,\
+support := $(call objects,$(filter-out tests/test_% tests/oracle/%,\
              $(filter tests/%.c,$(files))))
 tests   := $(patsubst tests/%.c,%,$(filter tests/test_%.c,$(files)))
 demos   := $(patsubst $(STAGE)/%.c,%,$(filter $(STAGE)/%.c,$(files)))
@@ -172,7 +176,8 @@ $(logs): $(obj)/%.log: $(bin)/% $(if $(AGAIN),FORCE)
 # Once without #line, which hides some warnings; by both compilers.
 ok      := $(dir)/obj-warnings
 headers := $(addprefix $(dir)/plain/,$(filter %.h,$(files)))
-warned  := $(patsubst %.c,$(ok)/%.ok,$(filter %.c,$(files)))
+warned  := $(patsubst %.c,$(ok)/%.ok,$(filter-out tests/oracle/%,\
+             $(filter %.c,$(files))))
 warnings: $(warned)
 $(warned): $(ok)/%.ok: $(dir)/plain/%.c $(headers) Makefile
 	mkdir -p $(@D)
@@ -290,6 +295,22 @@ measure: $(patsubst %,build/%programs,$(sort $(dir $(clocked))))
 	    mv $$csv figures/measured; \
 	done
 
+# The library and CPython side by side: SEEDS random programs of OPS
+# steps, from SEED on.
+SEED  ?= 1
+OPS   ?= 100000
+SEEDS ?= 20
+worlds := build/chE/plain
+.PHONY: oracle
+oracle: build/oracle/oracle
+	build/oracle/oracle $(SEED) $(OPS) $(SEEDS)
+build/oracle/oracle: build/chE/tangled Makefile
+	mkdir -p $(@D)
+	gcc -std=gnu11 -O2 -g -Wall -Wextra -Wshadow -o $@ \
+	    -I$(worlds)/code -isystem /usr/include/python3.11 \
+	    $(worlds)/tests/oracle/*.c $(worlds)/code/*.c \
+	    $$(/usr/bin/python3-config --embed --ldflags)
+
 tangle: build/$(last)/tangled $(press)/tangled
 	$(press)/publish build/$(last)
 
@@ -319,7 +340,7 @@ build/book.pdf: $(pages) $(press)/tangled \
 
 gates := check-roots check-layout check-warnings check-asan \
          check-stress check-self check-valgrind check-drift check-golden \
-         check-exercises check-book check-readme check-gates
+         check-oracle check-exercises check-book check-readme check-gates
 .PHONY: $(gates)
 check: test $(gates)
 	$(call totals,build/ch*/obj-*)
@@ -360,6 +381,16 @@ check-drift: build/$(last)/tangled $(press)/tangled
 
 check-golden: build/$(last)/tangled $(press)/tangled
 	$(press)/golden build/$(last)/plain/tests
+
+# Two minutes: both kinds of comparison, then the bugs on purpose.
+check-oracle: build/oracle/oracle
+	ORDER=list timeout 300 $< 1 100000 200 > build/oracle/log || \
+	    { cat build/oracle/log >&2; exit 1; }
+	timeout 300 $< 1 100000 150 > build/oracle/log || \
+	    { cat build/oracle/log >&2; exit 1; }
+	CODE=$(worlds)/code ORACLE=$(worlds)/tests/oracle ORDER=list \
+	    sh $(worlds)/tests/oracle/mutate.sh > build/oracle/bugs || \
+	    { cat build/oracle/bugs >&2; exit 1; }
 
 check-exercises: build/exercises/catalogue $(stages:%=library-%)
 	$(press)/prove
