@@ -78,8 +78,12 @@ static void *take_block(gc_heap *heap, size_t size)
     struct free_list *list = list_for(heap, &size);
     void *block;
 
-    if (list == NULL || list->first == NULL)
-        return heap_allocate(heap, size);
+    if (list == NULL || list->first == NULL) {
+        block = heap_allocate(heap, size);
+        if (block == NULL && gc_clear_free_lists(heap) > 0)
+            block = heap_allocate(heap, size);
+        return block;
+    }
     block = list->first;
     memcpy(&list->first, block, sizeof list->first);
     list->length--;

@@ -45,10 +45,11 @@ static void pool_traverse(void *object, gc_visit *visit, void *arg)
 static void pool_clear(void *object)
 {
     gc_pool *pool = object;
+    size_t left = pool->size;
 
-    pool->available = 0;
-    while (pool->size > 0)
-        gc_decref(pool->slots[--pool->size].object);
+    pool->size = pool->available = 0;
+    while (left > 0)
+        gc_decref(pool->slots[--left].object);
 }
 
 static void pool_destroy(void *object)
@@ -77,11 +78,10 @@ static bool fill_pool(gc_pool *pool, const gc_type *type, size_t size)
         if (o == NULL)
             return false;
         pool->slots[i].object = o;
+        *index_of(pool, o) = i + 1;
         pool->size++;
         pool->in[pool->available++] = i;
     }
-    for (size_t i = 0; i < size; i++)
-        *index_of(pool, pool->slots[i].object) = i + 1;
     return true;
 }
 
@@ -117,6 +117,13 @@ void *gc_pool_get(gc_pool *pool)
         return NULL;
     p = &pool->slots[pool->in[--pool->available]];
     p->out = true;
+    /* track it again, if it was not looked at any more */
+    gc_object *o = p->object;
+    if (has_references(o->type) && !gc_is_tracked(o)
+        && !gc_is_immortal(o)) {
+        list_remove(&head_of(o)->link);
+        gc_adopt(gc_heap_of(o), o);
+    }
     return gc_new_ref(p->object);
 }
 
@@ -131,6 +138,7 @@ enum gc_pool_result gc_pool_release(gc_pool *pool, void *object)
         return GC_POOL_NOT_OUT;
     if (gc_refcount(object) != 2)
         return GC_POOL_STILL_USED;
+    gc_incref(pool);
     p->out = false;
     /* make it forget, and be forgotten */
     gc_object *o = object;
@@ -140,6 +148,7 @@ enum gc_pool_result gc_pool_release(gc_pool *pool, void *object)
     gc_clear_references(o);
     pool->in[pool->available++] = number - 1;
     gc_decref(object);
+    gc_decref(pool);
     return GC_POOL_RELEASED;
 }
 

@@ -166,6 +166,41 @@ static void test_release_forgets(void **state)
     assert_int_equal(gc_heap_free(heap), 0);
 }
 
+static void test_pool_goes_while_releasing(void **state)
+{
+    gc_heap *heap = gc_heap_new(NULL);
+    gc_pool *pool = gc_pool_new(heap, &thing_type, 2);
+    thing *t = gc_pool_get(pool);
+
+    (void)state;
+    gc_set_field(&t->left, pool);
+    gc_decref(pool);
+    assert_int_equal(gc_pool_release(pool, t), GC_POOL_RELEASED);
+    assert_int_equal(gc_heap_free(heap), 0);
+}
+
+static void test_pool_of_immutables(void **state)
+{
+    gc_type type = thing_type;
+    gc_heap *heap = gc_heap_new(NULL);
+    gc_pool *pool;
+
+    (void)state;
+    type.immutable = true;
+    pool = gc_pool_new(heap, &type, 1);
+    thing *t = gc_pool_get(pool);
+    t->left = gc_new(heap, &(gc_type) { .name = "atom",
+                                        .size = sizeof(gc_object) });
+    gc_collect(heap);
+    assert_false(gc_is_tracked(t));
+    gc_pool_release(pool, t);
+    t = gc_pool_get(pool);
+    assert_true(gc_is_tracked(t));
+    gc_set_field(&t->left, t);
+    gc_decref(t), gc_decref(pool);
+    assert_int_equal(gc_heap_free(heap), 0);
+}
+
 static void test_pool_in_a_ring(void **state)
 {
     gc_heap *heap = gc_heap_new(NULL);
@@ -209,6 +244,8 @@ int main(void)
         cmocka_unit_test(test_get_and_release),
         cmocka_unit_test(test_wrong_releases),
         cmocka_unit_test(test_pool_freed_while_objects_are_out),
+        cmocka_unit_test(test_pool_goes_while_releasing),
+        cmocka_unit_test(test_pool_of_immutables),
         cmocka_unit_test(test_release_forgets),
         cmocka_unit_test(test_pool_in_a_ring),
         cmocka_unit_test(test_pool_out_of_memory),

@@ -586,6 +586,45 @@ static void test_finalize_too_late(void **state)
     assert_noted("");
 }
 
+static void die_in_order(const int order[5], int shape)
+{
+    gc_heap *heap = gc_heap_new(NULL);
+    thing *a = new_speaker(heap, "a"), *b = new_speaker(heap, "b");
+    gc_weakdict *d = gc_weakkeydict_new(heap);
+    void *owned[5] = { a, b, watch(a, "+a"), watch(b, "+b"), d };
+
+    gc_set_field(&a->left, b);
+    assert_true(gc_weakdict_set(d, b, owned[2]));
+    if (shape & 1)
+        gc_set_field(&b->left, a);
+    if (shape & 2)
+        gc_set_field(&b->right, d);
+    if (shape & 4)
+        gc_set_field(&a->right, owned[3]);
+    for (int i = 0; i < 5; i++) {
+        gc_clear_field(&owned[order[i]]);
+        if (shape & 8)
+            gc_collect(heap);
+    }
+    gc_collect(heap);
+    assert_int_equal(gc_heap_free(heap), 0);
+    noted[0] = '\0';
+}
+
+static void test_every_order_of_death(void **state)
+{
+    int order[5];
+
+    (void)state;
+    for (int number = 0; number < 5 * 5 * 5 * 5 * 5; number++) {
+        unsigned seen = 0;
+        for (int i = 0, n = number; i < 5; i++, n /= 5)
+            seen |= 1u << (order[i] = n % 5);
+        for (int shape = 0; shape < 16 && seen == 31; shape++)
+            die_in_order(order, shape);
+    }
+}
+
 static bool refer_on_budget(budget *b)
 {
     gc_options options = { .allocator = on_budget(b) };
@@ -643,6 +682,7 @@ int main(void)
         cmocka_unit_test(test_equality_and_hash),
         cmocka_unit_test(test_proxy),
         cmocka_unit_test(test_derived_references),
+        cmocka_unit_test(test_every_order_of_death),
         cmocka_unit_test(test_finalize_too_late),
         cmocka_unit_test(test_finalize),
         cmocka_unit_test(test_finalize_at_exit),
