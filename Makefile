@@ -389,7 +389,7 @@ check-oracle: build/oracle/oracle
 	timeout 300 $< 1 100000 150 > build/oracle/log || \
 	    { cat build/oracle/log >&2; exit 1; }
 	CODE=$(worlds)/code ORACLE=$(worlds)/tests/oracle ORDER=list \
-	    sh $(worlds)/tests/oracle/mutate.sh > build/oracle/bugs || \
+	    bash $(worlds)/tests/oracle/mutate.sh > build/oracle/bugs || \
 	    { cat build/oracle/bugs >&2; exit 1; }
 
 check-exercises: build/exercises/catalogue $(stages:%=library-%)
