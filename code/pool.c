@@ -146,10 +146,13 @@ enum gc_pool_result gc_pool_release(gc_pool *pool, void *object)
     if (o->type->weaklist_offset != 0)
         gc_clear_weakrefs(o);
     gc_clear_references(o);
-    pool->in[pool->available++] = number - 1;
-    gc_decref(object);
+    bool used = p->out = gc_refcount(object) != 2;
+    if (!used) {
+        pool->in[pool->available++] = number - 1;
+        gc_decref(object);
+    }
     gc_decref(pool);
-    return GC_POOL_RELEASED;
+    return used ? GC_POOL_STILL_USED : GC_POOL_RELEASED;
 }
 
 size_t gc_pool_size(const gc_pool *pool)
