@@ -383,11 +383,17 @@ check-golden: build/$(last)/tangled $(press)/tangled
 	$(press)/golden build/$(last)/plain/tests
 
 # Two minutes: both kinds of comparison, then the bugs on purpose.
-check-oracle: build/oracle/oracle
+check-oracle: build/oracle/oracle build/chE/programs
 	ORDER=list timeout 300 $< 1 100000 200 > build/oracle/log || \
 	    { cat build/oracle/log >&2; exit 1; }
 	timeout 300 $< 1 100000 150 > build/oracle/log || \
 	    { cat build/oracle/log >&2; exit 1; }
+	for seed in 1 2 3 4 5; do \
+	    build/chE/containers $$seed 100000 > build/oracle/ours && \
+	    /usr/bin/python3 $(worlds)/chE/containers.py $$seed 100000 \
+	        > build/oracle/python && \
+	    cmp build/oracle/ours build/oracle/python || exit 1; \
+	done
 	CODE=$(worlds)/code ORACLE=$(worlds)/tests/oracle ORDER=list \
 	    bash $(worlds)/tests/oracle/mutate.sh > build/oracle/bugs || \
 	    { cat build/oracle/bugs >&2; exit 1; }

@@ -330,12 +330,15 @@ static bool take_hold(gc_weakdict_iter *it, size_t n)
 
 bool gc_weakdict_next(gc_weakdict_iter *it)
 {
-    while (it->position < it->dict->used)
-        if (take_hold(it, it->position++))
-            return true;
-    gc_clear_field(&it->key);
-    gc_clear_field(&it->value);
-    return false;
+    void *key = it->key, *value = it->value;
+    bool found = false;
+
+    it->key = it->value = NULL;
+    while (!found && it->position < it->dict->used)
+        found = take_hold(it, it->position++);
+    gc_xdecref(key);
+    gc_xdecref(value);
+    return found;
 }
 
 void gc_weakdict_end(gc_weakdict_iter *it)
