@@ -57,7 +57,7 @@ goals := $(or $(MAKECMDGOALS),help)
 needs := $(if $(filter-out deps help clean,$(goals)),$(for_code)) \
          $(if $(filter book check check-book,$(goals)),$(for_book)) \
          $(if $(filter check check-%,$(goals)),$(for_check)) \
-         $(if $(filter check check-oracle oracle,$(goals)),\
+         $(if $(filter check %oracle,$(goals)),\
              $(for_oracle))
 ifeq ($(goals),deps)
 needs := $(for_code) $(for_book) $(for_check) $(for_oracle)
@@ -301,9 +301,27 @@ SEED  ?= 1
 OPS   ?= 100000
 SEEDS ?= 20
 worlds := build/chE/plain
+same_dictionaries = build/chE/containers $1 $2 > build/oracle/ours && \
+    /usr/bin/python3 $(worlds)/chE/containers.py $1 $2 \
+        > build/oracle/python && \
+    cmp build/oracle/ours build/oracle/python
 .PHONY: oracle
-oracle: build/oracle/oracle
+oracle: build/oracle/oracle build/chE/programs
 	build/oracle/oracle $(SEED) $(OPS) $(SEEDS)
+	$(call same_dictionaries,$(SEED),$(OPS))
+	echo 'weak dictionaries: $(OPS) steps, the same in both'
+
+# Half a minute, and five for the bugs: what Appendix E prints of it.
+mutate := CODE=$(worlds)/code ORACLE=$(worlds)/tests/oracle \
+          bash $(worlds)/tests/oracle/mutate.sh
+recorded := figures/measured
+.PHONY: measure-oracle
+measure-oracle: build/oracle/oracle
+	ORDER=list $< 1 100000 100 > $(recorded)/oracle-strict.txt
+	$< 1 100000 100 > $(recorded)/oracle-lenient.txt
+	ORDER=list $(mutate) > $(recorded)/bugs-strict.txt
+	$(mutate) > $(recorded)/bugs-lenient.txt
+
 build/oracle/oracle: build/chE/tangled Makefile
 	mkdir -p $(@D)
 	gcc -std=gnu11 -O2 -g -Wall -Wextra -Wshadow -o $@ \
@@ -389,13 +407,9 @@ check-oracle: build/oracle/oracle build/chE/programs
 	timeout 300 $< 1 100000 150 > build/oracle/log || \
 	    { cat build/oracle/log >&2; exit 1; }
 	for seed in 1 2 3 4 5; do \
-	    build/chE/containers $$seed 100000 > build/oracle/ours && \
-	    /usr/bin/python3 $(worlds)/chE/containers.py $$seed 100000 \
-	        > build/oracle/python && \
-	    cmp build/oracle/ours build/oracle/python || exit 1; \
+	    $(call same_dictionaries,$$seed,100000) || exit 1; \
 	done
-	CODE=$(worlds)/code ORACLE=$(worlds)/tests/oracle ORDER=list \
-	    bash $(worlds)/tests/oracle/mutate.sh > build/oracle/bugs || \
+	ORDER=list $(mutate) > build/oracle/bugs || \
 	    { cat build/oracle/bugs >&2; exit 1; }
 
 check-exercises: build/exercises/catalogue $(stages:%=library-%)

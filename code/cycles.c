@@ -15,11 +15,9 @@ static void gc_phase(gc_heap *heap, const char *phase)
 static void update_refs(gc_link *list)
 {
     for (gc_link *l = list->next; l != list; l = l->next) {
-        size_t refcount = object_at(l)->refcount;
         gc_head *head = (gc_head *)l;
 
-        head->gc_refs = refcount < UINT32_MAX ? (uint32_t)refcount
-                                              : UINT32_MAX;
+        head->gc_refs = saturated(object_at(l)->refcount);
         head->collecting = true;
     }
 }
@@ -141,7 +139,8 @@ static bool is_acyclic(gc_object *o)
 }
 
 /* collect */
-static void collect_main(gc_heap *heap, gc_info *info)
+/* take the steps of a collection */
+static size_t collect_main(gc_heap *heap, gc_info *info)
 {
     int g = info->generation;
     /* put a generation on the workbench */
@@ -221,24 +220,27 @@ static void collect_main(gc_heap *heap, gc_info *info)
     gen[g].stats.uncollectable += info->uncollectable;
     if (g == GC_GENERATIONS - 1)
         gc_clear_free_lists(heap);
+    return info->collected + info->uncollectable;
 }
 
 size_t gc_collect_main(gc_heap *heap, int g)
 {
     gc_info info = { .generation = g };
+    size_t found;
 
     if (heap->collecting || heap->closing)
         return 0;
     heap->collecting = true;
     gc_call_back(heap, "start", &info);
     gc_report_start(heap, g);
-    collect_main(heap, &info);
+    found = collect_main(heap, &info);
     gc_report_stop(heap, &info);
     gc_call_back(heap, "stop", &info);
     heap->collecting = false;
-    return info.collected + info.uncollectable;
+    return found;
 }
 
+/* collect on request */
 ptrdiff_t gc_collect_generation(gc_heap *heap, int generation)
 {
     if (generation < 0 || generation >= GC_GENERATIONS)

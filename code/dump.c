@@ -29,14 +29,19 @@ static size_t number_of(gc_heap *heap, const gc_object *o)
     return d.found;
 }
 
-static void write_quoted(FILE *out, const char *key, const char *text)
+void gc_write_escaped(FILE *out, const char *text)
 {
-    fprintf(out, " %s=\"", key);
     for (; *text != '\0'; text++) {
         if (*text == '"' || *text == '\\')
             fputc('\\', out);
         fputc(*text == '\n' ? ' ' : *text, out);
     }
+}
+
+static void write_quoted(FILE *out, const char *key, const char *text)
+{
+    fprintf(out, " %s=\"", key);
+    gc_write_escaped(out, text);
     fputc('"', out);
 }
 

@@ -24,8 +24,7 @@ static void each_garbage(gc_heap *heap, gc_object_fn *fn, void *arg)
 static void note_count(gc_object *o, void *arg)
 {
     (void)arg;
-    head_of(o)->gc_refs = o->refcount < UINT32_MAX
-        ? (uint32_t)o->refcount : UINT32_MAX;
+    head_of(o)->gc_refs = saturated(o->refcount);
 }
 
 static void report_given(gc_object *o, void *finalized)

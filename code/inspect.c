@@ -154,8 +154,7 @@ bool gc_by_type(gc_heap *heap, const char *name, size_t limit,
 static void copy_count(gc_object *o, void *arg)
 {
     (void)arg;
-    head_of(o)->gc_refs = o->refcount < UINT32_MAX
-        ? (uint32_t)o->refcount : UINT32_MAX;
+    head_of(o)->gc_refs = saturated(o->refcount);
 }
 
 static void visit_subtract(void *referent, void *heap)
@@ -443,15 +442,6 @@ static void write_arrow(const char *name, gc_object *to, void *arg)
         a->hidden++;
 }
 
-static void write_label(FILE *out, const char *text)
-{
-    for (; *text != '\0'; text++) {
-        if (*text == '"' || *text == '\\')
-            fputc('\\', out);
-        fputc(*text == '\n' ? ' ' : *text, out);
-    }
-}
-
 static void write_box(picture *p, size_t i, FILE *out)
 {
     arrow a = { .out = out, .heap = p->heap, .from = (unsigned)i + 1 };
@@ -459,7 +449,7 @@ static void write_box(picture *p, size_t i, FILE *out)
     char text[80];
 
     fprintf(out, "n%u [label=\"", a.from);
-    write_label(out, gc_describe(o, text, sizeof text));
+    gc_write_escaped(out, gc_describe(o, text, sizeof text));
     fprintf(out, "\"%s];\n", i == 0 ? ", style=bold" : "");
     each_reference(o, write_arrow, &a);
     if (a.hidden > 0)

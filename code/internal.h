@@ -162,6 +162,9 @@ void gc_each_object(gc_heap *heap, gc_object_fn *fn, void *arg);
 const char *gc_describe(const gc_object *o, char *text, size_t size);
 void gc_say(gc_heap *heap, const char *format, ...);
 
+/* Write a text such that it can stand between quotation marks. */
+void gc_write_escaped(FILE *out, const char *text);
+
 /* The object that the field at this address refers to, or NULL. */
 static inline gc_object *load(const void *field)
 {
@@ -199,6 +202,11 @@ static inline void gc_traverse(gc_object *o, gc_visit *visit, void *arg)
             visit(load((gc_object **)gc_items(o) + i), arg);
     if (t->traverse != NULL)
         t->traverse(o, visit, arg);
+}
+
+static inline uint32_t saturated(size_t refcount)
+{
+    return refcount < UINT32_MAX ? (uint32_t)refcount : UINT32_MAX;
 }
 
 size_t gc_list_size(const gc_link *list);

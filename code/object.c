@@ -321,6 +321,7 @@ static void free_block(gc_object *o, void *heap)
     release_object(heap, o, block_size(o->type, gc_length(o)));
 }
 
+/* report a leak */
 enum { LEAKS_SHOWN = 10 };
 
 static void report_leak(gc_object *o, void *arg)
