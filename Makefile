@@ -1,7 +1,8 @@
 # The Invisible Janitor. What "make help" says:
 #
 #: make deps GOAL...  install what the goals need, then make them
-#: make book          the book, build/book.pdf
+#: make book          both volumes: build/book.pdf, workshop.pdf
+#: make page CH=3     chapter 3 alone, in seconds: build/ch03.pdf
 #: make test          build and test the program of every chapter
 #: make check         run every gate (minutes)
 #: make ch03          build the program of chapter 3 and test it
@@ -49,13 +50,15 @@ for_book  := pandoc lualatex:texlive-luatex lmodern.sty:lmodern \
              gnuplot:gnuplot-nox \
              LinLibertine_R.otf:fonts-linuxlibertine \
              JetBrainsMono-Regular.ttf:fonts-jetbrains-mono \
-             pdftotext:poppler-utils
+             pdftotext:poppler-utils \
+             hyph_en_GB.dic:hyphen-en-gb
 for_check := clang valgrind python3
 for_oracle := python3.11/Python.h:python3-dev
 
 goals := $(or $(MAKECMDGOALS),help)
 needs := $(if $(filter-out deps help clean,$(goals)),$(for_code)) \
-         $(if $(filter book check check-book,$(goals)),$(for_book)) \
+         $(if $(filter book page check check-book check-printed,\
+             $(goals)),$(for_book)) \
          $(if $(filter check check-%,$(goals)),$(for_check)) \
          $(if $(filter check %oracle,$(goals)),\
              $(for_oracle))
@@ -72,6 +75,7 @@ for need in $(needs); do tool=$${need%%:*}; \
     case $$tool in \
     *.h) echo "#include <$$tool>" | gcc -E -x c - ;; \
     *.sty|*.cls) kpsewhich $$tool ;; \
+    *.dic) find /usr/share/hyphen -name $$tool | grep . ;; \
     *.otf|*.ttf) find -L $(fonts) -name $$tool | grep . ;; \
     *) command -v $$tool ;; \
     esac > /dev/null 2>&1 || echo $$need; \
@@ -194,7 +198,7 @@ ifneq (,$(missing))
 $(error $(firstword $(tools)) is missing: make deps $(goals))
 endif
 
-.PHONY: help deps book test check tangle clean FORCE
+.PHONY: help deps book page test check tangle clean FORCE
 help:
 	sed -n 's/^#: //p' Makefile
 
@@ -333,7 +337,7 @@ tangle: build/$(last)/tangled $(press)/tangled
 	$(press)/publish build/$(last)
 
 # The book is made by all processors there are.
-ifneq (,$(filter book,$(goals)))
+ifneq (,$(filter book page,$(goals)))
 ifeq (,$(findstring jobserver,$(shell echo "$$MAKEFLAGS")))
 MAKEFLAGS += -j$(shell nproc)
 endif
@@ -341,6 +345,7 @@ endif
 
 # The weaver says nothing unless something is wrong.
 book: build/book.pdf
+build/workshop.pdf: build/book.pdf ;
 # Who runs ./check/NAME; and the preface does an exercise of ch02.
 checked := $(foreach c,$(chapters),$(if \
     $(shell grep -l '^\$$ \./check/' $c),ch$(call number,$c)))
@@ -350,15 +355,24 @@ build/book.pdf: $(pages) $(press)/tangled \
         $(stages:%=build/%/programs) \
         $(foreach s,$(checked),build/$s/check/demos) \
         | build/exercises/catalogue library-ch02
-	$(press)/weave $@ > build/weave.log 2>&1 && \
+	$(press)/weave build > build/weave.log 2>&1 && \
 	    ! test -s build/weave.log || \
 	    { cat build/weave.log >&2; rm -f $@; exit 1; }
+
+# One chapter; its references need the last whole book, if any.
+chosen := $(if $(CH),$(shell printf ch%02d '$(CH:0%=%)'))
+page: $(press)/tangled $(if $(chosen),build/$(chosen)/programs \
+        $(if $(filter $(chosen),$(checked)),\
+            build/$(chosen)/check/demos))
+	test -n '$(chosen)' || { echo 'which? make page CH=3' >&2; exit 1; }
+	$(press)/weave build $(CH)
 
 # ---- the gates of "make check" -----------------------------------
 
 gates := check-roots check-layout check-warnings check-asan \
          check-stress check-self check-valgrind check-drift check-golden \
-         check-oracle check-exercises check-book check-readme check-gates
+         check-oracle check-exercises check-book check-printed \
+         check-readme check-gates
 .PHONY: $(gates)
 check: test $(gates)
 	$(call totals,build/ch*/obj-*)
@@ -416,6 +430,9 @@ check-exercises: build/exercises/catalogue $(stages:%=library-%)
 	$(press)/prove
 
 check-book: book
+
+check-printed: book
+	$(press)/printed build/book.pdf build/workshop.pdf
 
 # The picture in README.md: the stage that draws it, and its command.
 picture := 3 './figures move_unreachable'
