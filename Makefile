@@ -15,6 +15,7 @@
 #: make oracle        compare with CPython: SEED, OPS, SEEDS, ORDER=list
 #: make measure       ask the clock again, for figures/measured/
 #: make tangle        write code/ and tests/ from the chapters
+#: make accept        let what is printed differently be right
 #: make clean         remove build/; exercises/ stays
 #
 # A run of make sees one of the three parts of this file:
@@ -332,6 +333,11 @@ build/oracle/oracle: build/chE/tangled Makefile
 tangle: build/$(last)/tangled $(press)/tangled
 	$(press)/publish build/$(last)
 
+# What the last weaving or testing said differently, from now on right.
+.PHONY: accept
+accept: $(press)/tangled
+	$(press)/accept
+
 # The book is made by all processors there are.
 ifneq (,$(filter book,$(goals)))
 ifeq (,$(findstring jobserver,$(shell echo "$$MAKEFLAGS")))
@@ -399,6 +405,7 @@ check-drift: build/$(last)/tangled $(press)/tangled
 
 check-golden: build/$(last)/tangled $(press)/tangled
 	$(press)/golden build/$(last)/plain/tests
+	$(press)/accept -n
 
 # Two minutes: both kinds of comparison, then the bugs on purpose.
 check-oracle: build/oracle/oracle build/chE/programs
