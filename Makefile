@@ -142,6 +142,15 @@ tests   := $(patsubst tests/%.c,%,$(filter tests/test_%.c,$(files)))
 demos   := $(patsubst $(STAGE)/%.c,%,$(filter $(STAGE)/%.c,$(files)))
 archive := $(bin)/libjanitor.a
 
+# What the tests include as cmocka.h counts their assertions.
+counting := $(press)/cmocka.h $(press)/asserted.c
+support  += $(obj)/tests/asserted.o
+$(obj)/tests/%.o: INCLUDES += -isystem $(press)
+$(call objects,$(filter tests/%.c,$(files))): $(counting)
+$(obj)/tests/asserted.o: $(counting) Makefile
+	mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(INCLUDES) -c -o $@ $(press)/asserted.c
+
 $(dir)/programs: $(addprefix $(bin)/,$(tests) $(demos))
 	touch $@
 $(bin)/demos: $(addprefix $(bin)/,$(demos))
@@ -294,6 +303,7 @@ measure: $(patsubst %,build/%programs,$(sort $(dir $(clocked))))
 	        "$$(sed -n 's/^model name.*: //p' /proc/cpuinfo | \
 	        head -n 1)" "gcc $$(gcc -dumpfullversion)" >> $$csv; \
 	    mv $$csv figures/measured; \
+	    $(press)/records sign $$p; \
 	done
 
 # The library and CPython side by side: SEEDS random programs of OPS
@@ -315,13 +325,17 @@ oracle: build/oracle/oracle build/chE/programs
 # Half a minute, and five for the bugs: what Appendix E prints of it.
 mutate := CODE=$(worlds)/code ORACLE=$(worlds)/tests/oracle \
           bash $(worlds)/tests/oracle/mutate.sh
-recorded := figures/measured
+asked  := oracle-strict oracle-lenient bugs-strict bugs-lenient
+ask.oracle-strict  = ORDER=list $< 1 100000 100
+ask.oracle-lenient = $< 1 100000 100
+ask.bugs-strict    = ORDER=list $(mutate)
+ask.bugs-lenient   = $(mutate)
 .PHONY: measure-oracle
 measure-oracle: build/oracle/oracle
-	ORDER=list $< 1 100000 100 > $(recorded)/oracle-strict.txt
-	$< 1 100000 100 > $(recorded)/oracle-lenient.txt
-	ORDER=list $(mutate) > $(recorded)/bugs-strict.txt
-	$(mutate) > $(recorded)/bugs-lenient.txt
+	$(foreach a,$(or $(filter $(ONLY),$(asked)),$(asked)),\
+	    $(ask.$a) > build/oracle/$a && \
+	    mv build/oracle/$a figures/measured/$a.txt && \
+	    $(press)/records sign chE/$a &&) true
 
 build/oracle/oracle: build/chE/tangled Makefile
 	mkdir -p $(@D)
@@ -363,7 +377,8 @@ build/book.pdf: $(pages) $(press)/tangled \
 # ---- the gates of "make check" -----------------------------------
 
 gates := check-roots check-layout check-warnings check-asan \
-         check-stress check-self check-valgrind check-drift check-golden \
+         check-stress check-self check-valgrind check-drift \
+         check-golden check-records check-visit \
          check-oracle check-exercises check-book check-readme check-gates
 .PHONY: $(gates)
 check: test $(gates)
@@ -403,9 +418,33 @@ check-valgrind: build/$(last)/tangled
 check-drift: build/$(last)/tangled $(press)/tangled
 	$(press)/publish -n build/$(last)
 
-check-golden: build/$(last)/tangled $(press)/tangled
+check-golden: plain-$(last)
 	$(press)/golden build/$(last)/plain/tests
+	$(press)/asserted build/$(last)/obj-plain
 	$(press)/accept -n
+
+# The stages that were measured stand in the list of records.
+measured := $(shell cut -s -d/ -f1 figures/measured/sums 2> /dev/null)
+check-records: $(press)/tangled \
+        $(patsubst %,build/%/tangled,$(sort $(measured)))
+	$(press)/records
+
+# As a visitor would: with gcc, cmocka, code/ and tests/ alone.
+visit := build/visit
+alone  = $(CC) -std=c11 -Icode -Itests -o $$t tests/$$t.c \
+         $(filter-out tests/test_%,$(wildcard tests/*.c)) \
+         code/*.c -lcmocka
+check-visit: $(press)/tangled build/$(last)/tangled
+	rm -rf $(visit)
+	mkdir -p $(visit)/obj-plain
+	cp -R code tests $(visit)
+	for t in tests/test_*.c; do \
+	    t=$$(basename $$t .c); \
+	    (cd $(visit) && $(alone)) || exit 1; \
+	    QUIET=1 $(press)/try $(visit)/$$t \
+	        $(visit)/obj-plain/$$t.log; \
+	done
+	$(call totals,$(visit)/obj-plain)
 
 # Two minutes: both kinds of comparison, then the bugs on purpose.
 check-oracle: build/oracle/oracle build/chE/programs
