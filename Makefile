@@ -143,9 +143,12 @@ demos   := $(patsubst $(STAGE)/%.c,%,$(filter $(STAGE)/%.c,$(files)))
 archive := $(bin)/libjanitor.a
 
 # What the tests include as cmocka.h counts their assertions.
-counting := $(press)/cmocka.h $(press)/asserted.c
+counting := $(obj)/counting/cmocka.h $(press)/asserted.c
 support  += $(obj)/tests/asserted.o
-$(obj)/tests/%.o: INCLUDES += -isystem $(press)
+$(obj)/counting/cmocka.h: $(press)/asserted.h
+	mkdir -p $(@D)
+	cp $< $@
+$(obj)/tests/%.o: INCLUDES += -isystem $(obj)/counting
 $(call objects,$(filter tests/%.c,$(files))): $(counting)
 $(obj)/tests/asserted.o: $(counting) Makefile
 	mkdir -p $(@D)
@@ -381,6 +384,13 @@ gates := check-roots check-layout check-warnings check-asan \
          check-golden check-records check-visit \
          check-oracle check-exercises check-book check-readme check-gates
 .PHONY: $(gates)
+ifneq (,$(filter check check-%,$(goals)))
+rules := $(shell sed -n 's/^\(check-[a-z]*\):.*/\1/p' Makefile)
+$(foreach g,$(filter-out $(gates),$(rules)),\
+    $(error $g has a rule, but is not on the list of gates))
+$(foreach g,$(filter-out $(rules),$(gates)),\
+    $(error $g is on the list of gates, but has no rule))
+endif
 check: test $(gates)
 	$(call totals,build/ch*/obj-*)
 
