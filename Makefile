@@ -418,6 +418,7 @@ $(stages:%=self-%): self-%: build/%/check/demos
 # The collector comes by itself from Chapter 4 on.
 stressed := $(filter-out ch01 ch02 ch03,$(stages))
 check-stress: $(stressed:%=stress-%)
+	$(call totals,build/ch*/obj-stress) > /dev/null
 $(stressed:%=stress-%): stress-%: build/%/tangled
 	$(MAKE) STAGE=$* VARIANT=stress tests
 
