@@ -1,7 +1,8 @@
 # The Invisible Janitor. What "make help" says:
 #
 #: make deps GOAL...  install what the goals need, then make them
-#: make book          the book, build/book.pdf
+#: make book          both volumes: build/book.pdf, workshop.pdf
+#: make page CH=3     chapter 3 alone, in seconds: build/ch03.pdf
 #: make test          build and test the program of every chapter
 #: make check         run every gate (minutes)
 #: make ch03          build the program of chapter 3 and test it
@@ -15,6 +16,7 @@
 #: make oracle        compare with CPython: SEED, OPS, SEEDS, ORDER=list
 #: make measure       ask the clock again, for figures/measured/
 #: make tangle        write code/ and tests/ from the chapters
+#: make accept        let what is printed differently be right
 #: make clean         remove build/; exercises/ stays
 #
 # A run of make sees one of the three parts of this file:
@@ -49,13 +51,15 @@ for_book  := pandoc lualatex:texlive-luatex lmodern.sty:lmodern \
              gnuplot:gnuplot-nox \
              LinLibertine_R.otf:fonts-linuxlibertine \
              JetBrainsMono-Regular.ttf:fonts-jetbrains-mono \
-             pdftotext:poppler-utils
+             pdftotext:poppler-utils \
+             hyph_en_GB.dic:hyphen-en-gb
 for_check := clang valgrind python3
 for_oracle := python3.11/Python.h:python3-dev
 
 goals := $(or $(MAKECMDGOALS),help)
 needs := $(if $(filter-out deps help clean,$(goals)),$(for_code)) \
-         $(if $(filter book check check-book,$(goals)),$(for_book)) \
+         $(if $(filter book page check check-book check-printed,\
+             $(goals)),$(for_book)) \
          $(if $(filter check check-%,$(goals)),$(for_check)) \
          $(if $(filter check %oracle,$(goals)),\
              $(for_oracle))
@@ -72,6 +76,7 @@ for need in $(needs); do tool=$${need%%:*}; \
     case $$tool in \
     *.h) echo "#include <$$tool>" | gcc -E -x c - ;; \
     *.sty|*.cls) kpsewhich $$tool ;; \
+    *.dic) find /usr/share/hyphen -name $$tool | grep . ;; \
     *.otf|*.ttf) find -L $(fonts) -name $$tool | grep . ;; \
     *) command -v $$tool ;; \
     esac > /dev/null 2>&1 || echo $$need; \
@@ -141,6 +146,18 @@ tests   := $(patsubst tests/%.c,%,$(filter tests/test_%.c,$(files)))
 demos   := $(patsubst $(STAGE)/%.c,%,$(filter $(STAGE)/%.c,$(files)))
 archive := $(bin)/libjanitor.a
 
+# What the tests include as cmocka.h counts their assertions.
+counting := $(obj)/counting/cmocka.h $(press)/asserted.c
+support  += $(obj)/tests/asserted.o
+$(obj)/counting/cmocka.h: $(press)/asserted.h
+	mkdir -p $(@D)
+	cp $< $@
+$(obj)/tests/%.o: INCLUDES += -isystem $(obj)/counting
+$(call objects,$(filter tests/%.c,$(files))): $(counting)
+$(obj)/tests/asserted.o: $(counting) Makefile
+	mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(INCLUDES) -c -o $@ $(press)/asserted.c
+
 $(dir)/programs: $(addprefix $(bin)/,$(tests) $(demos))
 	touch $@
 $(bin)/demos: $(addprefix $(bin)/,$(demos))
@@ -194,7 +211,7 @@ ifneq (,$(missing))
 $(error $(firstword $(tools)) is missing: make deps $(goals))
 endif
 
-.PHONY: help deps book test check tangle clean FORCE
+.PHONY: help deps book page test check tangle clean FORCE
 help:
 	sed -n 's/^#: //p' Makefile
 
@@ -293,6 +310,7 @@ measure: $(patsubst %,build/%programs,$(sort $(dir $(clocked))))
 	        "$$(sed -n 's/^model name.*: //p' /proc/cpuinfo | \
 	        head -n 1)" "gcc $$(gcc -dumpfullversion)" >> $$csv; \
 	    mv $$csv figures/measured; \
+	    $(press)/records sign $$p; \
 	done
 
 # The library and CPython side by side: SEEDS random programs of OPS
@@ -314,13 +332,17 @@ oracle: build/oracle/oracle build/chE/programs
 # Half a minute, and five for the bugs: what Appendix E prints of it.
 mutate := CODE=$(worlds)/code ORACLE=$(worlds)/tests/oracle \
           bash $(worlds)/tests/oracle/mutate.sh
-recorded := figures/measured
+asked  := oracle-strict oracle-lenient bugs-strict bugs-lenient
+ask.oracle-strict  = ORDER=list $< 1 100000 100
+ask.oracle-lenient = $< 1 100000 100
+ask.bugs-strict    = ORDER=list $(mutate)
+ask.bugs-lenient   = $(mutate)
 .PHONY: measure-oracle
 measure-oracle: build/oracle/oracle
-	ORDER=list $< 1 100000 100 > $(recorded)/oracle-strict.txt
-	$< 1 100000 100 > $(recorded)/oracle-lenient.txt
-	ORDER=list $(mutate) > $(recorded)/bugs-strict.txt
-	$(mutate) > $(recorded)/bugs-lenient.txt
+	$(foreach a,$(or $(filter $(ONLY),$(asked)),$(asked)),\
+	    $(ask.$a) > build/oracle/$a && \
+	    mv build/oracle/$a figures/measured/$a.txt && \
+	    $(press)/records sign chE/$a &&) true
 
 build/oracle/oracle: build/chE/tangled Makefile
 	mkdir -p $(@D)
@@ -332,8 +354,13 @@ build/oracle/oracle: build/chE/tangled Makefile
 tangle: build/$(last)/tangled $(press)/tangled
 	$(press)/publish build/$(last)
 
+# What the last weaving or testing said differently, from now on right.
+.PHONY: accept
+accept: $(press)/tangled
+	$(press)/accept
+
 # The book is made by all processors there are.
-ifneq (,$(filter book,$(goals)))
+ifneq (,$(filter book page,$(goals)))
 ifeq (,$(findstring jobserver,$(shell echo "$$MAKEFLAGS")))
 MAKEFLAGS += -j$(shell nproc)
 endif
@@ -341,6 +368,7 @@ endif
 
 # The weaver says nothing unless something is wrong.
 book: build/book.pdf
+build/workshop.pdf: build/book.pdf ;
 # Who runs ./check/NAME; and the preface does an exercise of ch02.
 checked := $(foreach c,$(chapters),$(if \
     $(shell grep -l '^\$$ \./check/' $c),ch$(call number,$c)))
@@ -350,16 +378,33 @@ build/book.pdf: $(pages) $(press)/tangled \
         $(stages:%=build/%/programs) \
         $(foreach s,$(checked),build/$s/check/demos) \
         | build/exercises/catalogue library-ch02
-	$(press)/weave $@ > build/weave.log 2>&1 && \
+	$(press)/weave build > build/weave.log 2>&1 && \
 	    ! test -s build/weave.log || \
 	    { cat build/weave.log >&2; rm -f $@; exit 1; }
+
+# One chapter; its references need the last whole book, if any.
+chosen := $(if $(CH),$(shell printf ch%02d '$(CH:0%=%)'))
+page: $(press)/tangled $(if $(chosen),build/$(chosen)/programs \
+        $(if $(filter $(chosen),$(checked)),\
+            build/$(chosen)/check/demos))
+	test -n '$(chosen)' || { echo 'which? make page CH=3' >&2; exit 1; }
+	$(press)/weave build $(CH)
 
 # ---- the gates of "make check" -----------------------------------
 
 gates := check-roots check-layout check-warnings check-asan \
-         check-stress check-self check-valgrind check-drift check-golden \
-         check-oracle check-exercises check-book check-readme check-gates
+         check-stress check-self check-valgrind check-drift \
+         check-golden check-records check-visit \
+         check-oracle check-exercises check-book check-printed \
+         check-readme check-gates
 .PHONY: $(gates)
+ifneq (,$(filter check check-%,$(goals)))
+rules := $(shell sed -n 's/^\(check-[a-z]*\):.*/\1/p' Makefile)
+$(foreach g,$(filter-out $(gates),$(rules)),\
+    $(error $g has a rule, but is not on the list of gates))
+$(foreach g,$(filter-out $(rules),$(gates)),\
+    $(error $g is on the list of gates, but has no rule))
+endif
 check: test $(gates)
 	$(call totals,build/ch*/obj-*)
 
@@ -387,6 +432,7 @@ $(stages:%=self-%): self-%: build/%/check/demos
 # The collector comes by itself from Chapter 4 on.
 stressed := $(filter-out ch01 ch02 ch03,$(stages))
 check-stress: $(stressed:%=stress-%)
+	$(call totals,build/ch*/obj-stress) > /dev/null
 $(stressed:%=stress-%): stress-%: build/%/tangled
 	$(MAKE) STAGE=$* VARIANT=stress tests
 
@@ -397,8 +443,33 @@ check-valgrind: build/$(last)/tangled
 check-drift: build/$(last)/tangled $(press)/tangled
 	$(press)/publish -n build/$(last)
 
-check-golden: build/$(last)/tangled $(press)/tangled
+check-golden: plain-$(last)
 	$(press)/golden build/$(last)/plain/tests
+	$(press)/asserted build/$(last)/obj-plain
+	$(press)/accept -n
+
+# The stages that were measured stand in the list of records.
+measured := $(shell cut -s -d/ -f1 figures/measured/sums 2> /dev/null)
+check-records: $(press)/tangled \
+        $(patsubst %,build/%/tangled,$(sort $(measured)))
+	$(press)/records
+
+# As a visitor would: with gcc, cmocka, code/ and tests/ alone.
+visit := build/visit
+alone  = $(CC) -std=c11 -Icode -Itests -o $$t tests/$$t.c \
+         $(filter-out tests/test_%,$(wildcard tests/*.c)) \
+         code/*.c -lcmocka
+check-visit: $(press)/tangled build/$(last)/tangled
+	rm -rf $(visit)
+	mkdir -p $(visit)/obj-plain
+	cp -R code tests $(visit)
+	for t in tests/test_*.c; do \
+	    t=$$(basename $$t .c); \
+	    (cd $(visit) && $(alone)) || exit 1; \
+	    QUIET=1 $(press)/try $(visit)/$$t \
+	        $(visit)/obj-plain/$$t.log; \
+	done
+	$(call totals,$(visit)/obj-plain)
 
 # Two minutes: both kinds of comparison, then the bugs on purpose.
 check-oracle: build/oracle/oracle build/chE/programs
@@ -416,6 +487,9 @@ check-exercises: build/exercises/catalogue $(stages:%=library-%)
 	$(press)/prove
 
 check-book: book
+
+check-printed: book
+	$(press)/printed build/book.pdf build/workshop.pdf
 
 # The picture in README.md: the stage that draws it, and its command.
 picture := 3 './figures move_unreachable'
