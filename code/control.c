@@ -21,6 +21,8 @@ bool gc_is_enabled(const gc_heap *heap)
 /* freeze and unfreeze */
 void gc_freeze(gc_heap *heap)
 {
+    if (heap->hushed > 0)
+        return;
     for (int g = 0; g < GC_GENERATIONS; g++) {
         list_merge(&heap->permanent, &heap->generations[g].objects);
         heap->generations[g].count = 0;
@@ -29,6 +31,8 @@ void gc_freeze(gc_heap *heap)
 
 void gc_unfreeze(gc_heap *heap)
 {
+    if (heap->hushed > 0)
+        return;
     list_merge(&heap->generations[GC_GENERATIONS - 1].objects,
                &heap->permanent);
 }
@@ -78,8 +82,8 @@ bool gc_remove_callback(gc_heap *heap, gc_callback *callback,
     return true;
 }
 
-void gc_call_back(gc_heap *heap, const char *phase,
-                  const gc_info *info)
+void gc_invoke_callbacks(gc_heap *heap, const char *phase,
+                         const gc_info *info)
 {
     for (size_t i = 0; i < heap->callback_count; i++) {
         struct registered r = heap->callbacks[i];

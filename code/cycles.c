@@ -7,8 +7,11 @@ static void gc_phase(gc_heap *heap, const char *phase)
 {
     const gc_options *o = &heap->options;
 
-    if (o->on_phase != NULL)
-        o->on_phase(heap, phase, o->phase_context);
+    if (o->on_phase == NULL)
+        return;
+    gc_hush(heap);
+    o->on_phase(heap, phase, o->phase_context);
+    gc_unhush(heap);
 }
 
 /* copy the reference counts */
@@ -75,6 +78,17 @@ static void move_unreachable(gc_link *list, gc_link *unreachable)
     }
 }
 
+/* find the unreachable objects */
+static void deduce_unreachable(gc_heap *heap)
+{
+    update_refs(&heap->tracked);
+    gc_phase(heap, "update_refs");
+    subtract_refs(&heap->tracked);
+    gc_phase(heap, "subtract_refs");
+    move_unreachable(&heap->tracked, &heap->unreachable);
+    gc_phase(heap, "move_unreachable");
+}
+
 /* delete the garbage */
 static void delete_garbage(gc_heap *heap)
 {
@@ -98,26 +112,57 @@ static void delete_garbage(gc_heap *heap)
     }
 }
 
-/* count the unreachable */
-size_t gc_list_size(const gc_link *list)
+/* collect */
+/* put a generation on the workbench */
+static void merge_generations(gc_heap *heap, int g)
 {
-    size_t size = 0;
+    struct generation *gen = heap->generations;
 
-    for (const gc_link *l = list->next; l != list; l = l->next)
-        size++;
-    return size;
+    if (g + 1 < GC_GENERATIONS)
+        gen[g + 1].count++;
+    for (int i = 0; i <= g; i++)
+        gen[i].count = 0;
+    list_merge(&heap->tracked, &gen[g].objects);
+    for (int i = 0; i < g; i++)
+        list_merge(&heap->tracked, &gen[i].objects);
 }
 
-static void each_collectable(gc_heap *heap)
+/* move the survivors up */
+static gc_link *older_than(gc_heap *heap, int g)
+{
+    int next = g + 1 < GC_GENERATIONS ? g + 1 : g;
+
+    return &heap->generations[next].objects;
+}
+
+static void move_survivors(gc_heap *heap, int g)
+{
+    /* take note of the long-lived */
+    if (g == GC_GENERATIONS - 2)
+        heap->long_lived_pending += gc_list_size(&heap->tracked);
+    if (g == GC_GENERATIONS - 1) {
+        heap->long_lived_total = gc_list_size(&heap->tracked);
+        heap->long_lived_pending = 0;
+    }
+    list_merge(older_than(heap, g), &heap->tracked);
+}
+
+/* take the steps of a collection */
+/* report what can be collected */
+static void report_collectable(gc_heap *heap)
 {
     char text[80];
     gc_link *list = &heap->unreachable;
 
+    if (!(heap->debug & GC_DEBUG_COLLECTABLE))
+        return;
     for (gc_link *l = list->next; l != list; l = l->next)
         gc_say(heap, "gc: collectable <%s>",
                gc_describe(object_at(l), text, sizeof text));
 }
 
+/* untrack what cannot be part of a cycle */
+/* is an object free of cycles? */
 static bool may_be_tracked(const gc_object *o)
 {
     return o == NULL || (has_references(o->type)
@@ -138,30 +183,10 @@ static bool is_acyclic(gc_object *o)
     return acyclic;
 }
 
-/* collect */
-/* take the steps of a collection */
-static size_t collect_main(gc_heap *heap, gc_info *info)
+static void untrack_acyclic(gc_heap *heap)
 {
-    int g = info->generation;
-    /* put a generation on the workbench */
-    struct generation *gen = heap->generations;
-
-    if (g + 1 < GC_GENERATIONS)
-        gen[g + 1].count++;
-    for (int i = 0; i <= g; i++)
-        gen[i].count = 0;
-    list_merge(&heap->tracked, &gen[g].objects);
-    for (int i = 0; i < g; i++)
-        list_merge(&heap->tracked, &gen[i].objects);
-    /* find the unreachable objects */
-    update_refs(&heap->tracked);
-    gc_phase(heap, "update_refs");
-    subtract_refs(&heap->tracked);
-    gc_phase(heap, "subtract_refs");
-    move_unreachable(&heap->tracked, &heap->unreachable);
-    gc_phase(heap, "move_unreachable");
-    /* untrack what cannot be part of a cycle */
     gc_link *list = &heap->tracked;
+
     for (gc_link *l = list->next, *next; l != list; l = next) {
         next = l->next;
         if (object_at(l)->type->immutable && is_acyclic(object_at(l))) {
@@ -169,74 +194,94 @@ static size_t collect_main(gc_heap *heap, gc_info *info)
             list_move(&heap->objects, l);
         }
     }
-    /* move the survivors up */
-    struct generation *older = &gen[g + (g + 1 < GC_GENERATIONS)];
+}
 
-    /* take note of the long-lived */
-    if (g == GC_GENERATIONS - 2)
-        heap->long_lived_pending += gc_list_size(&heap->tracked);
-    if (g == GC_GENERATIONS - 1) {
-        heap->long_lived_total = gc_list_size(&heap->tracked);
-        heap->long_lived_pending = 0;
-    }
-    list_merge(&older->objects, &heap->tracked);
-    /* set aside what cannot be freed */
+/* from the workbench to the statistics */
+/* look again at who is garbage */
+static void handle_resurrected_objects(gc_heap *heap, gc_link *older)
+{
+    gc_link *list = &heap->tracked;
+
+    gc_hush(heap);
+    gc_phase(heap, "finalize_garbage");
+    list_merge(list, &heap->unreachable);
+    for (gc_link *l = list->next; l != list; l = l->next)
+        ((gc_head *)l)->unreachable = false;
+    deduce_unreachable(heap);
+    list_merge(older, list);
+    /* clear the weak references that the finalizers made */
+    gc_clear_weakrefs(heap);
+    gc_unhush(heap);
+}
+
+static void move_legacy_finalizers(gc_heap *heap)
+{
     gc_move_legacy_finalizers(heap);
     if (!list_is_empty(&heap->uncollectable))
         gc_phase(heap, "move_legacy_finalizers");
-    /* report what can be collected */
-    if (heap->debug & GC_DEBUG_COLLECTABLE)
-        each_collectable(heap);
+}
+
+/* add it to the statistics */
+static void add_to_statistics(gc_heap *heap, const gc_info *info)
+{
+    gc_stats *stats = &heap->generations[info->generation].stats;
+
+    stats->collections++;
+    stats->collected += info->collected;
+    stats->uncollectable += info->uncollectable;
+    /* a full collection is over */
+    if (info->generation == GC_GENERATIONS - 1)
+        gc_clear_free_lists(heap);
+}
+
+static size_t collect_main(gc_heap *heap, gc_info *info)
+{
+    int g = info->generation;
+    gc_link *older = older_than(heap, g);
+
+    gc_hush(heap);
+    merge_generations(heap, g);
+    deduce_unreachable(heap);
+    untrack_acyclic(heap);
+    move_survivors(heap, g);
+    move_legacy_finalizers(heap);
+    report_collectable(heap);
     /* clear the weak references to the garbage */
-    info->collected += gc_handle_weakrefs(heap, &older->objects);
-    /* run the finalizers of the garbage */
-    bool spoken = gc_finalize_garbage(heap);
-    if (spoken) {
-        gc_phase(heap, "finalize_garbage");
-        /* put the garbage back on the workbench */
-        list_merge(&heap->tracked, &heap->unreachable);
-        for (gc_link *l = heap->tracked.next; l != &heap->tracked; l = l->next)
-            ((gc_head *)l)->unreachable = false;
-        /* find the unreachable objects */
-        update_refs(&heap->tracked);
-        gc_phase(heap, "update_refs");
-        subtract_refs(&heap->tracked);
-        gc_phase(heap, "subtract_refs");
-        move_unreachable(&heap->tracked, &heap->unreachable);
-        gc_phase(heap, "move_unreachable");
-        list_merge(&older->objects, &heap->tracked);
+    gc_clear_weakrefs(heap);
+    gc_unhush(heap);
+    /* tell those who referred weakly to the garbage */
+    info->collected += gc_handle_callbacks(heap, older);
+    heap->spoken = gc_finalize_garbage(heap);
+    if (heap->spoken) {
+        handle_resurrected_objects(heap, older);
+        /* tell those who have come late */
+        info->collected += gc_handle_callbacks(heap, older);
     }
-    /* clear what was made by the finalizers */
-    if (spoken)
-        gc_forget_garbage(heap);
     info->collected += gc_list_size(&heap->unreachable);
     delete_garbage(heap);
-    list_merge(&older->objects, &heap->tracked);
-    info->uncollectable =
-        gc_handle_legacy_finalizers(heap, &older->objects);
-    /* add it to the statistics */
-    gen[g].stats.collections++;
-    gen[g].stats.collected += info->collected;
-    gen[g].stats.uncollectable += info->uncollectable;
-    if (g == GC_GENERATIONS - 1)
-        gc_clear_free_lists(heap);
+    list_merge(older, &heap->tracked);
+    info->uncollectable = gc_handle_legacy_finalizers(heap, older);
+    add_to_statistics(heap, info);
     return info->collected + info->uncollectable;
 }
 
+/* collect, and tell those who want to know */
 size_t gc_collect_main(gc_heap *heap, int g)
 {
     gc_info info = { .generation = g };
     size_t found;
 
-    if (heap->collecting || heap->closing)
+    if (heap->collecting || heap->closing || heap->hushed > 0)
         return 0;
     heap->collecting = true;
-    gc_call_back(heap, "start", &info);
+    gc_invoke_callbacks(heap, "start", &info);
     gc_report_start(heap, g);
     found = collect_main(heap, &info);
     gc_report_stop(heap, &info);
-    gc_call_back(heap, "stop", &info);
+    gc_invoke_callbacks(heap, "stop", &info);
     heap->collecting = false;
+    /* the collection is over */
+    gc_gather_immortals(heap);
     return found;
 }
 

@@ -1,41 +1,70 @@
 /* From chapters 1, 2, 3, 4, 5 and 7 of The Invisible Janitor; made by make tangle. */
 /* dump.c: the heap written down, to be drawn. */
 #include "internal.h"
+#include <stdlib.h>
 
 /* number the objects */
+typedef struct numbered {
+    gc_object *object;
+    size_t id;
+    /* what is noted beside a number */
+    int generation;
+} numbered;
+
 typedef struct dump {
     FILE *out;
     gc_heap *heap;
-    size_t id;             /* of the object that is visited */
-    const gc_object *find; /* find the number of this one */
-    size_t found;
+    numbered *objects, *sorted; /* by number, and by address */
+    size_t length, room;
+    size_t id; /* of the object that is visited */
 } dump;
 
-static void compare(gc_object *o, void *arg)
+static void note(gc_object *o, void *arg)
 {
     dump *d = arg;
+    size_t n = d->length++;
 
-    if (o == d->find)
-        d->found = d->id;
-    d->id++;
+    d->objects[n] = (numbered) { .object = o, .id = n };
+    /* note more beside the number */
+    d->objects[n].generation = -1;
+    d->sorted[n] = d->objects[n];
 }
 
-/* The number of an object; that of no object if it is not alive. */
-static size_t number_of(gc_heap *heap, const gc_object *o)
+static int by_address(const void *one, const void *other)
 {
-    dump d = { .find = o, .found = SIZE_MAX };
+    uintptr_t a = (uintptr_t)((const numbered *)one)->object;
+    uintptr_t b = (uintptr_t)((const numbered *)other)->object;
 
-    gc_each_object(heap, compare, &d);
-    return d.found;
+    return (a > b) - (a < b);
 }
 
-void gc_write_escaped(FILE *out, const char *text)
+/* The number of an object; SIZE_MAX if it is none of this heap's. */
+static size_t number_of(const dump *d, const gc_object *o)
 {
-    for (; *text != '\0'; text++) {
-        if (*text == '"' || *text == '\\')
-            fputc('\\', out);
-        fputc(*text == '\n' ? ' ' : *text, out);
+    const numbered key = { .object = (gc_object *)(uintptr_t)o };
+    const numbered *n = bsearch(&key, d->sorted, d->length,
+                                sizeof(numbered), by_address);
+
+    return n != NULL ? n->id : SIZE_MAX;
+}
+
+static bool number_objects(dump *d)
+{
+    d->room = d->heap->count + 1; /* nobody likes a block of 0 bytes */
+    d->objects = gc_allocate(d->heap, 2 * d->room * sizeof(numbered));
+    if (d->objects == NULL)
+        return false;
+    d->sorted = d->objects + d->room;
+    gc_each_object(d->heap, note, d);
+    qsort(d->sorted, d->length, sizeof(numbered), by_address);
+    /* find out more about the numbered objects */
+    for (int g = 0; g < GC_GENERATIONS; g++) {
+        gc_link *list = &d->heap->generations[g].objects;
+
+        for (gc_link *l = list->next; l != list; l = l->next)
+            d->objects[number_of(d, object_at(l))].generation = g;
     }
+    return true;
 }
 
 static void write_quoted(FILE *out, const char *key, const char *text)
@@ -45,26 +74,13 @@ static void write_quoted(FILE *out, const char *key, const char *text)
     fputc('"', out);
 }
 
-/* The generation that an object is in, or -1. */
-static int generation_of(gc_heap *heap, const gc_object *o)
-{
-    for (int g = 0; g < GC_GENERATIONS; g++) {
-        gc_link *list = &heap->generations[g].objects;
-
-        for (gc_link *l = list->next; l != list; l = l->next)
-            if (object_at(l) == o)
-                return g;
-    }
-    return -1;
-}
-
 /* write an object */
-static void write_object(gc_object *o, void *arg)
+static void write_object(dump *d, const numbered *n)
 {
-    dump *d = arg;
+    const gc_object *o = n->object;
     char text[80] = "";
 
-    fprintf(d->out, "object %zu type=%s", d->id++, o->type->name);
+    fprintf(d->out, "object %zu type=%s", n->id, o->type->name);
     if (o->type->repr != NULL) {
         o->type->repr(o, text, sizeof text);
         write_quoted(d->out, "name", text);
@@ -78,10 +94,9 @@ static void write_object(gc_object *o, void *arg)
         fprintf(d->out, " gc_refs=%u", (unsigned)head_of(o)->gc_refs);
     if (head_of(o)->unreachable)
         fputs(" state=unreachable", d->out);
-    int g = generation_of(d->heap, o);
-    if (g >= 0)
-        fprintf(d->out, " generation=%d", g);
-    if (head_of(o)->tracked && g < 0 && !d->heap->collecting)
+    if (n->generation >= 0)
+        fprintf(d->out, " generation=%d", n->generation);
+    if (head_of(o)->tracked && n->generation < 0 && !d->heap->collecting)
         fputs(" generation=permanent", d->out);
     fputc('\n', d->out);
 }
@@ -90,11 +105,11 @@ static void write_object(gc_object *o, void *arg)
 static void write_reference(dump *d, const char *field,
                             const gc_object *to)
 {
-    size_t id = to != NULL ? number_of(d->heap, to) : 0;
+    size_t id;
 
     if (to == NULL)
         return;
-    if (id == SIZE_MAX)
+    if ((id = number_of(d, to)) == SIZE_MAX)
         fprintf(d->out, "object %zu.%s type=gone state=dead\n"
                 "ref %zu %s %zu.%s\n", d->id, field,
                 d->id, field, d->id, field);
@@ -111,15 +126,15 @@ static void write_weak(dump *d, gc_object *o)
 {
     const gc_object *to = ((gc_weakref *)o)->referent;
 
-    if (to != NULL)
-        fprintf(d->out, "weak %zu referent %zu\n", d->id,
-                number_of(d->heap, to));
+    size_t id = to != NULL ? number_of(d, to) : SIZE_MAX;
+
+    if (id != SIZE_MAX)
+        fprintf(d->out, "weak %zu referent %zu\n", d->id, id);
 }
 
 /* write all references of an object */
-static void write_references(gc_object *o, void *arg)
+static void write_references(dump *d, gc_object *o)
 {
-    dump *d = arg;
     char item[32];
 
     for (const gc_field *f = o->type->fields; f && f->name; f++)
@@ -134,13 +149,12 @@ static void write_references(gc_object *o, void *arg)
         o->type->traverse(o, write_visited, d);
     if (is_weakref(o))
         write_weak(d, o);
-    d->id++;
 }
 
 /* write the heap */
 static void write_variable(dump *d, const gc_variable *v)
 {
-    size_t id = number_of(d->heap, v->object);
+    size_t id = number_of(d, v->object);
 
     if (id == SIZE_MAX)
         fprintf(d->out, "object %s type=gone state=dead\n"
@@ -149,14 +163,28 @@ static void write_variable(dump *d, const gc_variable *v)
         fprintf(d->out, "var %s %zu\n", v->name, id);
 }
 
-void gc_dump(gc_heap *heap, const gc_variable *variables, FILE *out)
+static void write_heap(dump *d, const gc_variable *variables)
+{
+    for (size_t i = 0; i < d->length; i++)
+        write_object(d, &d->objects[i]);
+    for (d->id = 0; d->id < d->length; d->id++)
+        write_references(d, d->objects[d->id].object);
+    for (const gc_variable *v = variables; v && v->name; v++)
+        if (v->object != NULL)
+            write_variable(d, v);
+}
+
+bool gc_dump(gc_heap *heap, const gc_variable *variables, FILE *out)
 {
     dump d = { .out = out, .heap = heap };
 
-    gc_each_object(heap, write_object, &d);
-    d.id = 0;
-    gc_each_object(heap, write_references, &d);
-    for (const gc_variable *v = variables; v && v->name; v++)
-        if (v->object != NULL)
-            write_variable(&d, v);
+    if (!number_objects(&d))
+        return false;
+    /* let nothing change while we look */
+    gc_hush(heap);
+    write_heap(&d, variables);
+    /* let things change again */
+    gc_unhush(heap);
+    gc_release(heap, d.objects, 2 * d.room * sizeof(numbered));
+    return true;
 }

@@ -1,91 +1,70 @@
 /* From chapters 6, 7 and 8 of The Invisible Janitor; made by make tangle. */
-/* finalize.c: last words, and what cannot be freed. */
+/* finalize.c: the last words of garbage, and what cannot be freed. */
 #include "internal.h"
-#include <errno.h>
 
-/* call a finalizer */
-static void call(void (*finalizer)(void *object), gc_object *o)
-{
-    int error = errno;
-
-    finalizer(o);
-    errno = error;
-}
-
-static void each_garbage(gc_heap *heap, gc_object_fn *fn, void *arg)
-{
-    gc_link *lists[] = { &heap->unreachable, &heap->seen };
-
-    for (int i = 0; i < 2; i++)
-        for (gc_link *l = lists[i]->next; l != lists[i]; l = l->next)
-            fn(object_at(l), arg);
-}
-
+/* compare the counts of the garbage */
 static void note_count(gc_object *o, void *arg)
 {
     (void)arg;
     head_of(o)->gc_refs = saturated(o->refcount);
 }
 
-static void report_given(gc_object *o, void *finalized)
+static void report_given(gc_object *o, size_t count, const char *who)
 {
-    char one[70], other[70];
+    char text[70];
 
-    if (o->refcount > head_of(o)->gc_refs)
-        gc_say(head_of(o)->heap,
-               "gc: <%s> got a reference from the finalizer of <%s>",
-               gc_describe(o, one, sizeof one),
-               gc_describe(finalized, other, sizeof other));
+    if (count > head_of(o)->gc_refs)
+        gc_say(head_of(o)->heap, "gc: <%s> got a reference from %s",
+               gc_describe(o, text, sizeof text), who);
+    head_of(o)->gc_refs = saturated(count);
 }
 
-/* speak */
-static bool speak(gc_object *o, void (*finalizer)(void *object))
+static void visit_given(void *referent, void *who)
 {
-    gc_head *head = head_of(o);
+    gc_object *o = referent;
 
-    o->refcount = 1;
-    gc_adopt(head->heap, o);
-    head->speaking = true;
-    call(finalizer, o);
-    head->speaking = false;
-    if (--o->refcount > 0)
-        return true;
-    list_remove(&head->link);
-    head->tracked = false;
-    return false;
+    if (o != NULL && head_of(o)->unreachable)
+        report_given(o, o->refcount, who);
 }
 
-/* hear the last words of an object */
-bool gc_last_words(gc_object *o)
+static void report_given_by(gc_object *o)
 {
-    const gc_type *t = o->type;
-    gc_head *head = head_of(o);
+    gc_heap *heap = head_of(o)->heap;
+    char who[100] = "the finalizer of <";
+    size_t length = strlen(who);
 
-    if (t->finalize != NULL && !head->finalized) {
-        bool lives = speak(o, t->finalize);
+    gc_hush(heap);
+    gc_describe(o, who + length, sizeof who - length - 2);
+    strcat(who, ">");
+    report_given(o, o->refcount - 1, who);
+    head_of(o)->unreachable = false; /* it has been seen to */
+    gc_traverse(o, visit_given, who);
+    head_of(o)->unreachable = true;
+    gc_unhush(heap);
+}
 
-        /* note that it has spoken */
-        head->finalized = has_references(t);
-        if (lives)
-            return true;
-    }
-    /* do what else is done before an object dies */
-    /* tell those who refer to it weakly */
-    if (t->weaklist_offset != 0)
-        gc_clear_weakrefs(o);
-    if (t->legacy_finalize != NULL && speak(o, t->legacy_finalize))
-        return true;
-    /* forget weak references made in the meantime */
-    gc_forget_weakrefs(o);
-    return false;
+static void report_each(gc_object *o, void *who)
+{
+    report_given(o, o->refcount, who);
+}
+
+static void report_all_given(gc_heap *heap)
+{
+    char who[] = "a finalizer";
+
+    gc_hush(heap);
+    gc_each_in(&heap->unreachable, report_each, who);
+    gc_unhush(heap);
 }
 
 /* run the finalizers of a list */
 bool gc_finalize_garbage(gc_heap *heap)
 {
     gc_link *list = &heap->unreachable;
-    bool spoken = false;
+    bool spoken = false, watched = heap->debug & GC_DEBUG_RESURRECTED;
 
+    if (watched)
+        gc_each_in(list, note_count, NULL);
     while (!list_is_empty(list)) {
         gc_head *head = (gc_head *)list->next;
         gc_object *o = object_at(&head->link);
@@ -95,16 +74,15 @@ bool gc_finalize_garbage(gc_heap *heap)
             continue;
         head->finalized = spoken = true;
         /* let it speak, and live meanwhile */
-        bool watched = heap->debug & GC_DEBUG_RESURRECTED;
         gc_incref(o);
+        gc_call_finalizer(o->type->finalize, o);
         if (watched)
-            each_garbage(heap, note_count, NULL);
-        call(o->type->finalize, o);
-        if (watched)
-            each_garbage(heap, report_given, o);
+            report_given_by(o);
         gc_decref(o);
     }
     list_merge(list, &heap->seen);
+    if (watched)
+        report_all_given(heap);
     return spoken;
 }
 
@@ -134,6 +112,53 @@ void gc_move_legacy_finalizers(gc_heap *heap)
     }
     for (gc_link *l = to->next; l != to; l = l->next)
         gc_traverse(object_at(l), visit_set_aside, to);
+}
+
+/* tell weak references of a collection */
+static void clear_references_to(gc_object *o, gc_link *calling)
+{
+    gc_weakref *r;
+
+    while ((r = *weaklist_of(o)) != NULL) {
+        gc_forget_referent(r);
+        if (r->callback == NULL || head_of(r)->unreachable
+            || r->base.refcount == 0)
+            continue;
+        gc_incref(r);
+        list_move(calling, &head_of(r)->link);
+    }
+}
+
+void gc_clear_weakrefs(gc_heap *heap)
+{
+    gc_link *list = &heap->unreachable;
+
+    for (gc_link *l = list->next; l != list; l = l->next) {
+        if (is_weakref(object_at(l)))
+            gc_forget_referent((gc_weakref *)object_at(l));
+        if (object_at(l)->type->weaklist_offset != 0)
+            clear_references_to(object_at(l), &heap->calling);
+    }
+}
+
+size_t gc_handle_callbacks(gc_heap *heap, gc_link *older)
+{
+    gc_link *calling = &heap->calling;
+    size_t freed = 0;
+
+    while (!list_is_empty(calling)) {
+        /* call the first, and see whether it survives */
+        gc_link *l = calling->next;
+        gc_object *ref = object_at(l);
+
+        gc_handle_callback((gc_weakref *)ref);
+        gc_decref(ref);
+        if (calling->next != l)
+            freed++;
+        else
+            list_move(gc_is_immortal(ref) ? &heap->immortal : older, l);
+    }
+    return freed;
 }
 
 /* keep a list of garbage */
@@ -186,6 +211,7 @@ size_t gc_handle_legacy_finalizers(gc_heap *heap, gc_link *older)
     gc_link *list = &heap->uncollectable;
     size_t number = 0;
 
+    gc_hush(heap);
     for (gc_link *l = list->next; l != list; l = l->next, number++) {
         gc_object *o = object_at(l);
 
@@ -198,16 +224,20 @@ size_t gc_handle_legacy_finalizers(gc_heap *heap, gc_link *older)
             gc_garbage_append(heap, o);
     }
     list_merge(older, list);
+    gc_unhush(heap);
     return number;
 }
 
 /* report an error that nobody can be told */
 void gc_write_unraisable(const void *object, const char *error)
 {
+    gc_heap *heap = gc_heap_of(object);
     char text[80];
 
-    gc_say(gc_heap_of(object), "gc: error ignored in <%s>: %s",
+    gc_hush(heap);
+    gc_say(heap, "gc: error ignored in <%s>: %s",
            gc_describe(object, text, sizeof text), error);
+    gc_unhush(heap);
 }
 
 /* give up the garbage when the heap closes */
@@ -216,15 +246,17 @@ static void report_garbage(gc_heap *heap)
     bool list = heap->debug & GC_DEBUG_UNCOLLECTABLE;
     char text[80];
 
+    gc_hush(heap);
     gc_say(heap, "gc: %zu uncollectable objects at shutdown%s",
            heap->garbage_length,
            list ? "" : "; GC_DEBUG_UNCOLLECTABLE lists them");
     for (size_t i = 0; list && i < heap->garbage_length; i++)
         gc_say(heap, "gc: uncollectable <%s>",
                gc_describe(heap->garbage[i], text, sizeof text));
+    gc_unhush(heap);
 }
 
-void gc_give_up_garbage(gc_heap *heap)
+bool gc_give_up_garbage(gc_heap *heap)
 {
     bool saved = heap->debug & GC_DEBUG_SAVEALL;
 
@@ -232,6 +264,5 @@ void gc_give_up_garbage(gc_heap *heap)
         report_garbage(heap);
     heap->debug &= ~(unsigned)GC_DEBUG_SAVEALL;
     gc_garbage_clear(heap);
-    if (saved)
-        gc_collect(heap);
+    return saved;
 }

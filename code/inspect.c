@@ -3,71 +3,111 @@
 #include "internal.h"
 
 /* keep lists of objects */
-void gc_list_begin(gc_objects *list, gc_heap *heap)
+typedef struct listing {
+    _Alignas(max_align_t) gc_link link;
+    gc_heap *heap;
+    size_t length, room;
+} listing;
+
+static gc_object **items_of(listing *l)
 {
-    while (list->heap != NULL) /* a finalizer may fill it again */
-        gc_objects_free(list);
-    list->heap = heap;
-    list->next = heap->lists;
-    heap->lists = list;
+    return (gc_object **)(void *)(l + 1);
 }
 
-bool gc_list_add(gc_objects *list, gc_object *o)
+static size_t listing_bytes(size_t room)
 {
-    if (list->length == list->room) {
-        void *larger = gc_grow(list->heap, list->items, &list->room,
-                               sizeof *list->items);
-        if (larger == NULL) {
-            gc_objects_free(list);
+    return sizeof(listing) + room * sizeof(gc_object *);
+}
+
+static listing *new_listing(gc_heap *heap, size_t room)
+{
+    listing *l = heap->hushed > 0 ? NULL
+                                  : gc_allocate(heap, listing_bytes(room));
+
+    if (l == NULL)
+        return NULL;
+    *l = (listing) { .heap = heap, .room = room };
+    list_append(&heap->lists, &l->link);
+    return l;
+}
+
+static void discard(listing *l)
+{
+    list_remove(&l->link);
+    while (l->length > 0)
+        gc_decref(items_of(l)[--l->length]);
+    gc_release(l->heap, l, listing_bytes(l->room));
+}
+
+/* Add an object to a listing, which may move. False when out of
+ * memory, or if there is no listing. */
+static bool list_object(listing **l, gc_object *o)
+{
+    listing *old = *l, *larger;
+
+    if (old != NULL && old->length == old->room) {
+        larger = new_listing(old->heap, 2 * old->room);
+        if (larger == NULL)
             return false;
-        }
-        list->items = larger;
+        memcpy(items_of(larger), items_of(old),
+               old->length * sizeof(gc_object *));
+        larger->length = old->length;
+        old->length = 0;
+        discard(old);
+        *l = larger;
     }
-    list->items[list->length++] = gc_new_ref(o);
-    return true;
+    if (*l != NULL)
+        items_of(*l)[(*l)->length++] = gc_new_ref(o);
+    return *l != NULL;
 }
 
 void gc_objects_free(gc_objects *list)
 {
-    gc_heap *heap = list->heap;
-    gc_objects old = *list, **l;
+    gc_object **items = list->items;
 
-    if (heap == NULL)
-        return;
-    for (l = &heap->lists; *l != list; l = &(*l)->next)
-        ;
-    *l = list->next;
-    *list = (gc_objects) { 0 };
-    for (size_t i = 0; i < old.length; i++)
-        gc_decref(old.items[i]);
-    if (old.items != NULL)
-        gc_release(heap, old.items, old.room * sizeof *old.items);
+    *list = (gc_objects) { NULL, 0 };
+    if (items != NULL)
+        discard((listing *)(void *)items - 1);
+}
+
+/* Hand a complete listing over to the caller's list; or nothing, if
+ * it has failed. What the caller's list held is given up at last. */
+static bool hand_over(listing *l, bool complete, gc_objects *list)
+{
+    gc_objects old = *list;
+
+    *list = (gc_objects) { NULL, 0 };
+    if (l != NULL && complete && l->length > 0)
+        *list = (gc_objects) { items_of(l), l->length };
+    else if (l != NULL)
+        discard(l);
+    gc_objects_free(&old);
+    return l != NULL && complete;
 }
 
 /* ask who is there */
+enum { FIRST_ROOM = 16 };
+
 bool gc_get_objects(gc_heap *heap, int generation, gc_objects *list)
 {
-    bool all = generation == -1;
+    bool all = generation == -1, done = all
+        || (generation >= 0 && generation < GC_GENERATIONS);
+    listing *l = new_listing(heap, FIRST_ROOM);
 
-    gc_list_begin(list, heap);
-    if (generation < -1 || generation >= GC_GENERATIONS)
-        return false;
-    for (int g = 0; g < GC_GENERATIONS; g++) {
+    for (int g = 0; done && g < GC_GENERATIONS; g++) {
         gc_link *objects = &heap->generations[g].objects;
 
         if (!all && g != generation)
             continue;
-        for (gc_link *l = objects->next; l != objects; l = l->next)
-            if (!gc_list_add(list, object_at(l)))
-                return false;
+        for (gc_link *o = objects->next; done && o != objects;
+             o = o->next)
+            done = list_object(&l, object_at(o));
     }
-    return true;
+    return hand_over(l, done, list);
 }
 
 typedef struct query {
-    gc_objects *list;
-    void *const *objects; /* whose referrers are wanted */
-    size_t number;
+    listing *listing;
     bool found, failed;
 } query;
 
@@ -76,56 +116,69 @@ static void visit_referent(void *referent, void *arg)
     query *q = arg;
 
     if (referent != NULL && !q->failed)
-        q->failed = !gc_list_add(q->list, referent);
+        q->failed = !list_object(&q->listing, referent);
+}
+
+bool gc_get_referents(void *const objects[], size_t number,
+                      gc_objects *list)
+{
+    query q = { NULL, false, false };
+
+    if (number == 0) {
+        gc_objects_free(list);
+        return true;
+    }
+    q.listing = new_listing(gc_heap_of(objects[0]), FIRST_ROOM);
+    for (size_t i = 0; i < number && !q.failed; i++)
+        gc_traverse(objects[i], visit_referent, &q);
+    return hand_over(q.listing, !q.failed, list);
+}
+
+static void want(void *const objects[], size_t number, bool wanted)
+{
+    for (size_t i = 0; i < number; i++)
+        head_of(objects[i])->wanted = wanted;
 }
 
 static void visit_wanted(void *referent, void *arg)
 {
     query *q = arg;
 
-    for (size_t i = 0; i < q->number && !q->found; i++)
-        q->found = referent != NULL && referent == q->objects[i];
+    if (referent != NULL && head_of(referent)->wanted)
+        q->found = true;
 }
 
-bool gc_get_referents(void *const objects[], size_t number,
-                      gc_objects *list)
+static void add_referrer(gc_object *o, void *arg)
 {
-    query q = { .list = list };
+    query *q = arg;
 
-    gc_objects_free(list);
-    if (number == 0)
-        return true;
-    gc_list_begin(list, gc_heap_of(objects[0]));
-    for (size_t i = 0; i < number && !q.failed; i++)
-        gc_traverse(objects[i], visit_referent, &q);
-    return !q.failed;
+    q->found = false;
+    if (!q->failed)
+        gc_traverse(o, visit_wanted, q);
+    if (q->found)
+        q->failed = !list_object(&q->listing, o);
 }
 
 bool gc_get_referrers(void *const objects[], size_t number,
                       gc_objects *list)
 {
-    query q = { .list = list, .objects = objects, .number = number };
+    query q = { NULL, false, false };
 
-    gc_objects_free(list);
-    if (number == 0)
+    if (number == 0) {
+        gc_objects_free(list);
         return true;
-    gc_heap *heap = gc_heap_of(objects[0]);
-    gc_list_begin(list, heap);
-    for (int g = 0; g < GC_GENERATIONS; g++) {
-        gc_link *all = &heap->generations[g].objects;
-
-        for (gc_link *l = all->next; l != all; l = l->next) {
-            q.found = false;
-            gc_traverse(object_at(l), visit_wanted, &q);
-            if (q.found && !gc_list_add(list, object_at(l)))
-                return false;
-        }
     }
-    return true;
+    gc_heap *heap = gc_heap_of(objects[0]);
+    q.listing = new_listing(heap, FIRST_ROOM);
+    want(objects, number, true);
+    for (int g = 0; g < GC_GENERATIONS; g++)
+        gc_each_in(&heap->generations[g].objects, add_referrer, &q);
+    want(objects, number, false);
+    return hand_over(q.listing, !q.failed, list);
 }
 
 typedef struct naming {
-    gc_objects *list;
+    listing *listing;
     const char *name;
     size_t limit;
     bool failed;
@@ -135,19 +188,19 @@ static void add_named(gc_object *o, void *arg)
 {
     naming *n = arg;
 
-    if (!n->failed && n->list->length < n->limit
+    if (!n->failed && n->listing->length < n->limit
         && strcmp(o->type->name, n->name) == 0)
-        n->failed = !gc_list_add(n->list, o);
+        n->failed = !list_object(&n->listing, o);
 }
 
 bool gc_by_type(gc_heap *heap, const char *name, size_t limit,
                 gc_objects *list)
 {
-    naming n = { list, name, limit, false };
+    naming n = { new_listing(heap, FIRST_ROOM), name, limit, false };
 
-    gc_list_begin(list, heap);
-    gc_each_object(heap, add_named, &n);
-    return !n.failed;
+    if (n.listing != NULL)
+        gc_each_at_home(heap, add_named, &n);
+    return hand_over(n.listing, !n.failed, list);
 }
 
 /* count the references from outside */
@@ -175,9 +228,9 @@ static void count_outside(gc_heap *heap)
 {
     gc_each_object(heap, copy_count, NULL);
     gc_each_object(heap, subtract, heap);
-    for (gc_objects *l = heap->lists; l != NULL; l = l->next)
-        for (size_t i = 0; i < l->length; i++)
-            visit_subtract(l->items[i], heap);
+    for (gc_link *l = heap->lists.next; l != &heap->lists; l = l->next)
+        for (size_t i = 0; i < ((listing *)l)->length; i++)
+            visit_subtract(items_of((listing *)l)[i], heap);
 }
 
 /* search the heap in breadth */
@@ -220,6 +273,8 @@ static bool search_begin(search *s, gc_object *target)
 {
     gc_heap *heap = gc_heap_of(target);
 
+    if (heap->collecting || heap->hushed > 0)
+        return false;
     *s = (search) { .heap = heap, .target = target, .end = NONE,
                     .room = heap->count };
     s->steps = gc_allocate(heap, s->room * sizeof *s->steps);
@@ -235,9 +290,9 @@ static void search_run(search *s)
 static bool search_end(search *s, gc_objects *chain)
 {
     size_t before = NONE, at = s->end, next;
+    listing *l = new_listing(s->heap, FIRST_ROOM);
     bool done = true;
 
-    gc_list_begin(chain, s->heap);
     while (at != NONE) {
         next = s->steps[at].from;
         s->steps[at].from = before;
@@ -245,9 +300,11 @@ static bool search_end(search *s, gc_objects *chain)
         at = next;
     }
     for (at = before; at != NONE && done; at = s->steps[at].from)
-        done = gc_list_add(chain, s->steps[at].object);
+        done = list_object(&l, s->steps[at].object);
+    if (done && s->end != NONE)
+        done = list_object(&l, s->target);
     gc_release(s->heap, s->steps, s->room * sizeof *s->steps);
-    return done;
+    return hand_over(l, done, chain);
 }
 
 /* find the chain and the cycle */
@@ -259,23 +316,29 @@ static void begin_at_roots(gc_object *o, void *arg)
         take_step(s, o, NONE);
 }
 
+static bool search_end_at_once(search *s, gc_objects *chain)
+{
+    listing *l = new_listing(s->heap, FIRST_ROOM);
+    bool done = list_object(&l, s->target);
+
+    gc_release(s->heap, s->steps, s->room * sizeof *s->steps);
+    return hand_over(l, done, chain);
+}
+
 bool gc_find_chain(void *object, gc_objects *chain)
 {
     search s;
 
-    gc_objects_free(chain);
-    if (gc_heap_of(object)->collecting || !search_begin(&s, object))
+    if (!search_begin(&s, object)) {
+        gc_objects_free(chain);
         return false;
-    count_outside(s.heap);
-    if (head_of(object)->gc_refs > 0) {
-        take_step(&s, object, NONE);
-        s.end = 0;
-        return search_end(&s, chain);
     }
+    count_outside(s.heap);
+    if (head_of(object)->gc_refs > 0)
+        return search_end_at_once(&s, chain);
     gc_each_object(s.heap, begin_at_roots, &s);
     search_run(&s);
-    return search_end(&s, chain)
-        && (chain->length == 0 || gc_list_add(chain, object));
+    return search_end(&s, chain);
 }
 
 static void unmark(gc_object *o, void *arg)
@@ -288,14 +351,14 @@ bool gc_find_cycle(void *object, gc_objects *cycle)
 {
     search s;
 
-    gc_objects_free(cycle);
-    if (gc_heap_of(object)->collecting || !search_begin(&s, object))
+    if (!search_begin(&s, object)) {
+        gc_objects_free(cycle);
         return false;
+    }
     gc_each_object(s.heap, unmark, NULL);
     take_step(&s, object, NONE);
     search_run(&s);
-    return search_end(&s, cycle)
-        && (cycle->length == 0 || gc_list_add(cycle, object));
+    return search_end(&s, cycle);
 }
 
 /* name the references of an object */
@@ -350,10 +413,14 @@ static void find_edge(const char *name, gc_object *to, void *arg)
 
 void gc_print_chain(const gc_objects *chain, FILE *out)
 {
+    gc_heap *heap = chain->length > 0 ? gc_heap_of(chain->items[0])
+                                      : NULL;
     char text[80];
 
-    if (chain->length == 0)
+    if (heap == NULL)
         fprintf(out, "no way leads there\n");
+    else
+        gc_hush(heap);
     for (size_t i = 0; i < chain->length; i++) {
         edge e = { chain->items[i], "" };
 
@@ -365,6 +432,8 @@ void gc_print_chain(const gc_objects *chain, FILE *out)
         else
             fprintf(out, "  %-10s -> %s\n", e.name, text);
     }
+    if (heap != NULL)
+        gc_unhush(heap);
 }
 
 /* draw the neighbours */
@@ -465,7 +534,7 @@ bool gc_draw(void *object, unsigned steps, size_t limit, FILE *out)
 
     if (p.limit > heap->count)
         p.limit = heap->count;
-    if (heap->collecting)
+    if (heap->collecting || heap->hushed > 0)
         return false;
     p.objects = gc_allocate(heap, p.limit * sizeof *p.objects);
     if (p.objects == NULL)
@@ -474,10 +543,12 @@ bool gc_draw(void *object, unsigned steps, size_t limit, FILE *out)
     include(&p, object);
     for (unsigned i = 0; i < steps && p.level < p.length; i++)
         include_neighbours(&p);
+    gc_hush(heap);
     fprintf(out, "digraph {\nrankdir=LR; node [shape=box];\n");
     for (size_t i = 0; i < p.length; i++)
         write_box(&p, i, out);
     fprintf(out, "}\n");
+    gc_unhush(heap);
     gc_release(heap, p.objects, p.limit * sizeof *p.objects);
     return true;
 }

@@ -3,6 +3,8 @@
 #ifndef JANITOR_INTERNAL_H
 #define JANITOR_INTERNAL_H
 
+/* the library has no places of its own */
+#undef GC_PLACES
 #include "janitor.h"
 #include <stdint.h>
 #include <string.h>
@@ -56,18 +58,28 @@ static inline void list_merge(gc_link *to, gc_link *from)
 }
 
 /* the head of an object */
+/* what is true of a head between calls */
+/* Between two calls of the library an object is linked into exactly
+ * one list of its heap, unless it is dead: the dead are on none, or
+ * on that of the checking build. */
+/* Between collections collecting and unreachable are false, and
+ * gc_refs means nothing: a tool may use it for marks of its own. */
 /* What stands in front of every object. */
 typedef struct gc_head {
     _Alignas(max_align_t) gc_link link;
     gc_heap *heap;
-    /* what else is noted about an object */
+    /* a number for the collector */
+    uint32_t gc_refs; /* of its references, those not accounted for */
+    /* more notes about an object */
     bool dead : 1; /* the checking build keeps the dead */
     bool tracked : 1;
     bool collecting : 1;  /* takes part in the collection */
     bool unreachable : 1; /* and seems to be garbage */
-    uint32_t gc_refs;     /* of its references, those not accounted for */
     bool finalized : 1; /* its finalizer has been called */
     bool speaking : 1;  /* and is running, as it dies by its count */
+    bool weakref : 1; /* it was made by gc_weakref_new_of */
+    bool wanted : 1; /* its referrers are being looked for */
+    bool pooled : 1; /* it lies in a pool, or is about to */
 } gc_head;
 
 static inline gc_head *head_of(const void *object)
@@ -86,21 +98,30 @@ typedef struct gc_front {
 } gc_front;
 
 /* the heap */
+/* what is true of a heap between calls */
+/* Between two collections tracked, unreachable, seen,
+ * uncollectable and calling are empty: they are workbenches. During
+ * one, what is on them is given to nobody. */
 struct gc_heap {
     gc_options options;
     size_t count;    /* living objects */
     size_t bytes;    /* held, this struct included */
     gc_link objects; /* the living, oldest first */
-    /* what else a heap knows */
-    bool closing; /* no one is born any more */
+    /* the other lists and counts of a heap */
+    bool allocating; /* the allocator has been called */
+    bool leaving; /* gc_heap_free has begun */
+    bool closing; /* and has come so far that no one is born any more */
     gc_link dead; /* only in the checking build */
     unsigned nesting;   /* deaths under way, one inside another */
     gc_link *postponed; /* the dead that wait, the latest first */
+    unsigned hushed; /* nobody is born, dies, or collects */
+    bool waiting;    /* somebody should have died meanwhile */
+    bool shut_down; /* it is closing, and immortality is over */
     gc_link immortal;
     gc_link tracked; /* the objects that may be part of a cycle */
     bool collecting;
     gc_link unreachable; /* the garbage of this collection */
-    size_t given_up; /* counted by the checking build */
+    ptrdiff_t given_up; /* more than made; counted by the checking build */
     struct generation {
         gc_link objects;
         size_t count, threshold;
@@ -116,14 +137,20 @@ struct gc_heap {
     } *callbacks;
     size_t callback_count, callback_room;
     unsigned debug;
+    unsigned atoms; /* deaths of atoms under way */
     gc_link seen; /* garbage that was asked for its last words */
     gc_link uncollectable; /* set aside by the collection */
     gc_object **garbage;
     size_t garbage_length, garbage_room;
+    bool spoken; /* a finalizer was called in the last collection */
+    bool late_immortals; /* some are not on the list of the immortal yet */
     gc_link calling; /* weak references whose callback is to be called */
-    gc_finalizer *newest; /* owned; the beginning of a list */
-    bool shut_down;       /* their functions are not called any more */
-    gc_objects *lists; /* whose references are not the program's */
+    unsigned busy; /* hooks that have been called otherwise */
+    gc_finalizer *newest;  /* owned; the beginning of a list */
+    gc_finalizer *next_at_exit; /* of those whose turn is to come */
+    unsigned selection;    /* at exit: how often they were chosen */
+    bool reselect;         /* choose again, for there is a new one */
+    gc_link lists; /* whose references are not the program's */
     struct free_list {
         void *first; /* a block begins with the address of the next */
         size_t length;
@@ -141,9 +168,58 @@ enum { STRESSED = 1 };
 #else
 enum { STRESSED = 0 };
 #endif
-
 /* what the modules share */
+/* from memory.c */
+/* from memory.c */
+extern const gc_allocator gc_malloc;
+void *gc_allocate(gc_heap *heap, size_t size);
+void gc_release(gc_heap *heap, void *block, size_t size);
+
+/* A larger array with the same elements, of size bytes each, and
+ * room for more; the old one is given back. NULL when out of memory,
+ * and then the old one is as it was. */
+void *gc_grow(gc_heap *heap, void *array, size_t *room, size_t size);
+
+/* Where an index of so many places, a power of two, has an entry or
+ * would have it: the place to look at in this step. */
+static inline size_t *gc_probe(size_t *index, size_t places,
+                               uint64_t hash, size_t step)
+{
+    hash = (hash ^ hash >> 32) * 0xd6e8feb86659fd93u;
+    hash = (hash ^ hash >> 32) * 0xd6e8feb86659fd93u;
+    hash ^= hash >> 32;
+    return &index[((size_t)hash + step) & (places - 1)];
+}
+
+/* The room in front of a head, and the place that is noted there. */
+static inline size_t gc_front_of(const gc_heap *heap)
+{
+    return heap->options.places ? sizeof(gc_front) : 0;
+}
+
+static inline gc_place *gc_place_of(const gc_object *o)
+{
+    return &((gc_front *)(void *)head_of(o) - 1)->place;
+}
+void *gc_take_block(gc_heap *heap, size_t size);
+void gc_give_block(gc_heap *heap, void *block, size_t size);
+/* from report.c */
+/* from report.c */
+const char *gc_describe(const gc_object *o, char *text, size_t size);
+void gc_say(gc_heap *heap, const char *format, ...);
+/* Write a text such that it can stand between quotation marks. */
+void gc_write_escaped(FILE *out, const char *text);
+_Noreturn void gc_stop(const gc_object *o, const char *format, ...);
+void gc_check_alive(const void *object, const char *caller);
+/* from object.c */
+/* from object.c: a block for an object, all zero but for the heap; the
+ * bytes that it takes, all told */
+gc_object *gc_allocate_object(gc_heap *heap, const gc_type *type,
+                              size_t length);
+void gc_release_object(gc_object *o);
+size_t gc_bytes_of(const gc_object *o);
 void gc_adopt(gc_heap *heap, gc_object *o);
+void gc_finish(gc_object *o);
 
 static inline size_t gc_length(const gc_object *o)
 {
@@ -152,18 +228,11 @@ static inline size_t gc_length(const gc_object *o)
     return ((const gc_var_object *)o)->length;
 }
 
-void gc_finish(gc_object *o);
-
-/* Call fn for every living object. It may free that object and
- * no other. */
+/* Call fn for every living object, or for those on one list. It
+ * may free that object and no other. */
 typedef void gc_object_fn(gc_object *o, void *arg);
 void gc_each_object(gc_heap *heap, gc_object_fn *fn, void *arg);
-
-const char *gc_describe(const gc_object *o, char *text, size_t size);
-void gc_say(gc_heap *heap, const char *format, ...);
-
-/* Write a text such that it can stand between quotation marks. */
-void gc_write_escaped(FILE *out, const char *text);
+void gc_each_in(gc_link *list, gc_object_fn *fn, void *arg);
 
 /* The object that the field at this address refers to, or NULL. */
 static inline gc_object *load(const void *field)
@@ -174,12 +243,6 @@ static inline gc_object *load(const void *field)
     return o;
 }
 
-_Noreturn void gc_stop(const gc_object *o, const char *format, ...);
-void gc_check_alive(const void *object, const char *caller);
-
-/* Give up every reference that an object holds. */
-void gc_clear_references(gc_object *o);
-
 static inline bool has_references(const gc_type *type)
 {
     /* a type may have references that only it knows */
@@ -187,8 +250,6 @@ static inline bool has_references(const gc_type *type)
         return true;
     return type->fields != NULL || type->item_refs;
 }
-
-void gc_end_immortality(gc_heap *heap);
 
 /* Call visit for each reference that an object holds. */
 static inline void gc_traverse(gc_object *o, gc_visit *visit, void *arg)
@@ -211,50 +272,65 @@ static inline uint32_t saturated(size_t refcount)
 
 size_t gc_list_size(const gc_link *list);
 
+/* The beginning of the list of the weak references to an object. */
+static inline gc_weakref **weaklist_of(gc_object *o)
+{
+    return (void *)((char *)o + o->type->weaklist_offset);
+}
+
+/* The same for those that no collection is working with. */
+void gc_each_at_home(gc_heap *heap, gc_object_fn *fn, void *arg);
+
+/* from death.c */
+/* from death.c: give up every reference that an object holds */
+void gc_clear_references(gc_object *o);
+
+/* While the heap is hushed, hooks that should only look can do no
+ * harm: nobody is born, and whoever would die waits until the end. */
+void gc_hush(gc_heap *heap);
+void gc_unhush(gc_heap *heap);
+void gc_end_immortality(gc_heap *heap);
+void gc_call_finalizer(void (*finalizer)(void *object), gc_object *o);
+
+static inline bool is_weakref(const gc_object *o)
+{
+    return head_of(o)->weakref;
+}
+
+void gc_forget_referent(gc_weakref *ref);
+void gc_forget_weakrefs(gc_object *o);
+void gc_tell_weakrefs(gc_object *o);
+void gc_handle_callback(gc_weakref *ref);
+void gc_gather_immortals(gc_heap *heap);
+
+/* from cycles.c */
 size_t gc_collect_main(gc_heap *heap, int g);
 
+/* from generations.c */
+/* from generations.c: count a birth, and collect if it is time */
 void gc_count_new(gc_heap *heap);
 
-void *gc_allocate(gc_heap *heap, size_t size);
-void gc_release(gc_heap *heap, void *block, size_t size);
-
-/* A larger array with the same elements, of size bytes each, and
- * room for more; the old one is given back. NULL when out of memory,
- * and then the old one is as it was. */
-void *gc_grow(gc_heap *heap, void *array, size_t *room, size_t size);
-
-void gc_call_back(gc_heap *heap, const char *phase,
-                  const gc_info *info);
+/* from control.c */
+void gc_invoke_callbacks(gc_heap *heap, const char *phase,
+                         const gc_info *info);
 void gc_report_start(gc_heap *heap, int g);
 void gc_report_stop(gc_heap *heap, const gc_info *info);
 
-/* The last words of an object that dies by its count. Returns true
- * if it lives after all. */
-bool gc_last_words(gc_object *o);
-
-/* Phases of a collection: let the unreachable speak (returns whether
- * any did); set aside what cannot be freed, and keep it. */
+/* From finalize.c, phases of a collection: let the unreachable speak
+ * (returns whether any did); set aside what cannot be freed, and
+ * keep it. */
 bool gc_finalize_garbage(gc_heap *heap);
 void gc_move_legacy_finalizers(gc_heap *heap);
 size_t gc_handle_legacy_finalizers(gc_heap *heap, gc_link *older);
 bool gc_garbage_append(gc_heap *heap, gc_object *o);
-void gc_give_up_garbage(gc_heap *heap);
+bool gc_give_up_garbage(gc_heap *heap); /* was it saved? */
 
-static inline bool is_weakref(const gc_object *o)
-{
-    return o->type->clear == gc_weakref_clear;
-}
+/* From finalize.c, more phases: clear all weak references to the
+ * garbage and in it; call the callbacks of those that live (returns
+ * how many were freed by it). */
+void gc_clear_weakrefs(gc_heap *heap);
+size_t gc_handle_callbacks(gc_heap *heap, gc_link *older);
 
-void gc_clear_weakrefs(gc_object *o);
-void gc_forget_weakrefs(gc_object *o);
-size_t gc_handle_weakrefs(gc_heap *heap, gc_link *older);
-void gc_forget_garbage(gc_heap *heap);
+/* from weakref.c */
 void gc_exit_finalizers(gc_heap *heap);
-void gc_weakref_forget(gc_object *ref);
-
-/* For lists of objects: begin one anew, and add to it. False when out
- * of memory; the list is then empty. */
-void gc_list_begin(gc_objects *list, gc_heap *heap);
-bool gc_list_add(gc_objects *list, gc_object *o);
-size_t gc_bytes_of(const gc_object *o);
 #endif

@@ -46,7 +46,8 @@ struct gc_type {
     /* what else a type may say */
     /* Give back what is not an object; look into no other object. */
     void (*destroy)(void *object);
-    /* Write a word or two about the object, as Python's repr does. */
+    /* Write a word or two about the object, as Python's repr does. It is
+     * to look and not to touch; any reference of the object may be NULL. */
     void (*repr)(const void *object, char *text, size_t size);
     size_t item_size; /* of each item, in bytes; 0: no items */
     bool item_refs;   /* the items are references */
@@ -70,6 +71,9 @@ struct gc_type {
      * object cannot be hashed. Equal objects have equal hashes. */
     bool (*equal)(void *object, void *other);
     bool (*hash)(void *object, size_t *hash);
+    /* How many bytes it owns beside itself that were taken from its heap,
+     * as __sizeof__ knows them. NULL: none. */
+    size_t (*owned_bytes)(const void *object);
 };
 
 /* The first member of an object that ends in an array of items. The
@@ -179,6 +183,12 @@ typedef struct gc_finalizer gc_finalizer;
 /* A dictionary that refers weakly to its keys or to its values. */
 typedef struct gc_weakdict gc_weakdict;
 
+/* A place in the source of a program. */
+typedef struct gc_place {
+    const char *file; /* NULL: not known */
+    int line;
+} gc_place;
+
 /* What is told of an object that was leaked. */
 struct gc_leak {
     const void *object; /* to be looked at, and not touched */
@@ -196,7 +206,9 @@ gc_heap *gc_heap_new(const gc_options *options);
 
 /* Close a heap. What is still alive then is leaked: it is reported to
  * the sink, its destroy is called, its memory freed. Returns how
- * many objects that were. Closing NULL does nothing. */
+ * many objects that were. Closing NULL does nothing. From within a
+ * function that the heap has called it cannot be closed: SIZE_MAX is
+ * returned then, nothing is done, and the sink is told. */
 size_t gc_heap_free(gc_heap *heap);
 
 /* How many objects are alive in the heap. */
@@ -251,15 +263,22 @@ gc_pool *gc_pool_new(gc_heap *heap, const gc_type *type, size_t size);
  * nothing. */
 void *gc_pool_get(gc_pool *pool);
 
+/* As gc_pool_new, and note the place in the pool and its objects. */
+gc_pool *gc_pool_new_at(gc_heap *heap, const gc_type *type, size_t size,
+                        gc_place place);
+
 /* Hand an object back. Its references are given up; to those who refer
- * to it weakly it has died; whatever else is in it stays. If it was
+ * to it weakly it has died; whatever else is in it stays. Then it is in
+ * the pool again, unless code that ran meanwhile has taken a reference
+ * to it: it is theirs then, and out until they release it. If it was
  * not released it is still the caller's, and nothing has changed. */
 enum gc_pool_result {
     GC_POOL_RELEASED,
     GC_POOL_NOT_OURS,  /* it is not of this pool */
     GC_POOL_NOT_OUT,   /* it was released before */
     GC_POOL_STILL_USED /* someone else has a reference to it */
-} gc_pool_release(gc_pool *pool, void *object);
+};
+enum gc_pool_result gc_pool_release(gc_pool *pool, void *object);
 
 /* How many objects the pool has, and how many are not out. */
 size_t gc_pool_size(const gc_pool *pool);
@@ -428,9 +447,9 @@ gc_weakref *gc_weakref_new(void *object, gc_weakref_callback *callback,
 void *gc_weakref_get(const gc_weakref *ref);
 
 /* The same for a type of one's own, whose struct begins with a
- * gc_weakref, whose traverse and clear are those below, and its equal
- * and hash, too, if it has no others. Never shared. As deriving a
- * class from weakref.ref. */
+ * gc_weakref, and whose traverse and clear are those below or call
+ * them; its equal and hash may be those below. Never shared. NULL also
+ * if the type cannot be one. As deriving a class from weakref.ref. */
 void *gc_weakref_new_of(const gc_type *type, void *object,
                         gc_weakref_callback *callback, void *closure);
 void gc_weakref_traverse(void *ref, gc_visit *visit, void *arg);
@@ -544,12 +563,11 @@ static inline void *gc_weakset_pop(gc_weakdict *set)
 /* A list of objects, filled by the functions below; all zero to
  * begin with. It owns a reference to each. These references are known
  * to the heap, so that they are not taken for the program's own. What
- * a list held before is given up first: do not fill it from itself. */
+ * a list held before is given up when it has been filled anew. It may
+ * be moved; of two copies one is to be given back. */
 typedef struct gc_objects {
     gc_object **items;
-    size_t length, room;
-    gc_heap *heap;
-    struct gc_objects *next; /* of the lists of this heap */
+    size_t length;
 } gc_objects;
 
 /* Give back what a list holds; it is as it was to begin with. All
@@ -574,21 +592,24 @@ bool gc_get_referrers(void *const objects[], size_t number,
 bool gc_by_type(gc_heap *heap, const char *name, size_t limit,
                 gc_objects *list);
 
-/* A place in the source of a program. */
-typedef struct gc_place {
-    const char *file; /* NULL: not known */
-    int line;
-} gc_place;
-
 /* As gc_new and gc_new_var, and note the place in the object, if the
  * heap was made with the option places. Where GC_PLACES is defined
- * before janitor.h is included, gc_new does it by itself. */
+ * before janitor.h is included, gc_new does it by itself, and so do
+ * the other functions that make objects. */
 void *gc_new_at(gc_heap *heap, const gc_type *type, size_t length,
                 gc_place place);
+
+/* Note the place in an object that has none, and return the object,
+ * which may be NULL. */
+void *gc_note_place(void *object, gc_place place);
 
 /* Where the object was made. As
  * tracemalloc.get_object_traceback(object), one line deep. */
 gc_place gc_get_place(const void *object);
+
+/* As gc_finalize, and note the place. */
+gc_finalizer *gc_finalize_at(void *object, void (*function)(void *arg),
+                             void *arg, gc_place place);
 
 /* A row of a snapshot: objects of one type, made at one place. In a
  * difference the numbers may be negative. */
@@ -599,11 +620,12 @@ typedef struct gc_tally {
 } gc_tally;
 
 /* A table of all living objects; the rows with the most bytes come
- * first. */
+ * first. Its memory comes from the heap's allocator, is not counted
+ * among the heap's bytes, and may be used when the heap is gone. */
 typedef struct gc_snapshot {
     gc_tally *rows;
     size_t length, room;
-    gc_heap *heap;
+    gc_allocator allocator;
     size_t *index; /* the library's */
 } gc_snapshot;
 
@@ -647,13 +669,32 @@ typedef struct gc_variable {
 } gc_variable;
 
 /* Write the heap to out: a line for each object, reference and
- * variable. The variables end with { NULL, NULL }, or are NULL. */
-void gc_dump(gc_heap *heap, const gc_variable *variables, FILE *out);
+ * variable. The variables end with { NULL, NULL }, or are NULL. False
+ * when out of memory; then nothing is written. */
+bool gc_dump(gc_heap *heap, const gc_variable *variables, FILE *out);
 /* let gc_new know its place */
 #ifdef GC_PLACES
 #define GC_HERE ((gc_place) { __FILE__, __LINE__ })
 #define gc_new(heap, type) gc_new_at(heap, type, 0, GC_HERE)
 #define gc_new_var(heap, type, length) \
     gc_new_at(heap, type, length, GC_HERE)
+/* let other functions know their places */
+#define GC_PLACED(type, call) ((type *)gc_note_place(call, GC_HERE))
+#define gc_weakref_new(object, callback, closure) GC_PLACED( \
+    gc_weakref, gc_weakref_new(object, callback, closure))
+#define gc_proxy_new(object, callback, closure) GC_PLACED( \
+    gc_weakref, gc_proxy_new(object, callback, closure))
+#define gc_weakref_new_of(type, object, callback, closure) GC_PLACED( \
+    void, gc_weakref_new_of(type, object, callback, closure))
+#define gc_finalize(object, function, arg) \
+    gc_finalize_at(object, function, arg, GC_HERE)
+#define gc_weakvaluedict_new(heap) GC_PLACED( \
+    gc_weakdict, gc_weakvaluedict_new(heap))
+#define gc_weakkeydict_new(heap) GC_PLACED( \
+    gc_weakdict, gc_weakkeydict_new(heap))
+#define gc_weakset_new(heap) GC_PLACED( \
+    gc_weakdict, gc_weakset_new(heap))
+#define gc_pool_new(heap, type, size) \
+    gc_pool_new_at(heap, type, size, GC_HERE)
 #endif
 #endif

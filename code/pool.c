@@ -13,21 +13,24 @@ struct gc_pool {
     size_t size, available, room;
     slot *slots;
     size_t *in;    /* the numbers of those that are in: a stack */
-    size_t *index; /* twice as many: by address, number + 1 */
+    size_t *index; /* by address, number + 1 */
+    size_t places; /* of the index: a power of two, not half full */
 };
 
-static size_t bytes_of(size_t size)
+static size_t bytes_of(size_t room, size_t places)
 {
-    return size * (sizeof(slot) + 3 * sizeof(size_t));
+    return room * (sizeof(slot) + sizeof(size_t))
+        + places * sizeof(size_t);
 }
 
 /* Where the index has the number of an object, or would have it. */
 static size_t *index_of(const gc_pool *pool, const void *object)
 {
-    size_t i = ((uintptr_t)object >> 4) * 0x9E3779B1u, *at;
+    size_t *at;
 
-    for (i ^= i >> 15;; i++) {
-        at = &pool->index[i % (2 * pool->room)];
+    for (size_t step = 0;; step++) {
+        at = gc_probe(pool->index, pool->places,
+                      (uintptr_t)object >> 4, step);
         if (*at == 0 || pool->slots[*at - 1].object == object)
             return at;
     }
@@ -58,14 +61,40 @@ static void pool_destroy(void *object)
 
     if (pool->slots != NULL)
         gc_release(gc_heap_of(pool), pool->slots,
-                   bytes_of(pool->room));
+                   bytes_of(pool->room, pool->places));
+}
+
+static size_t pool_bytes(const void *object)
+{
+    const gc_pool *pool = object;
+
+    return bytes_of(pool->room, pool->places);
 }
 
 static const gc_type pool_type = {
     .name = "pool", .size = sizeof(gc_pool),
     .traverse = pool_traverse, .clear = pool_clear,
-    .destroy = pool_destroy,
+    .destroy = pool_destroy, .owned_bytes = pool_bytes,
 };
+
+/* lay out the tables of a pool */
+static bool lay_out(gc_pool *pool, size_t room)
+{
+    size_t places = 2;
+
+    while (places < 2 * room)
+        places *= 2;
+    char *block = gc_allocate(gc_heap_of(pool), bytes_of(room, places));
+    if (block == NULL)
+        return false;
+    memset(block, 0, bytes_of(room, places));
+    pool->room = room;
+    pool->places = places;
+    pool->slots = (void *)block;
+    pool->in = (void *)(block + room * sizeof(slot));
+    pool->index = pool->in + room;
+    return true;
+}
 
 /* make a pool */
 static bool fill_pool(gc_pool *pool, const gc_type *type, size_t size)
@@ -88,35 +117,43 @@ static bool fill_pool(gc_pool *pool, const gc_type *type, size_t size)
 gc_pool *gc_pool_new(gc_heap *heap, const gc_type *type, size_t size)
 {
     gc_pool *pool;
-    char *block;
 
-    if (size > PTRDIFF_MAX / bytes_of(1)
+    if (size > PTRDIFF_MAX / bytes_of(1, 8)
         || (pool = gc_new(heap, &pool_type)) == NULL)
         return NULL;
-    pool->room = size;
-    block = size > 0 ? gc_allocate(heap, bytes_of(size)) : NULL;
-    if (block != NULL) {
-        memset(block, 0, bytes_of(size));
-        pool->slots = (void *)block;
-        pool->in = (void *)(block + size * sizeof(slot));
-        pool->index = pool->in + size;
-    }
-    if (size > 0 && (block == NULL || !fill_pool(pool, type, size))) {
+    if (size > 0 && !(lay_out(pool, size)
+                      && fill_pool(pool, type, size))) {
         gc_decref(pool);
         return NULL;
     }
     return pool;
 }
 
+gc_pool *gc_pool_new_at(gc_heap *heap, const gc_type *type, size_t size,
+                        gc_place place)
+{
+    gc_pool *pool = gc_pool_new(heap, type, size);
+
+    for (size_t i = 0; pool != NULL && i < pool->size; i++)
+        gc_note_place(pool->slots[i].object, place);
+    return gc_note_place(pool, place);
+}
+
 /* get and release */
 void *gc_pool_get(gc_pool *pool)
 {
-    slot *p;
+    slot *p = NULL;
 
-    if (pool->available == 0)
+    while (pool->available > 0) {
+        p = &pool->slots[pool->in[--pool->available]];
+        p->out = true;
+        if (gc_refcount(p->object) == 1)
+            break;
+        p = NULL;
+    }
+    if (p == NULL)
         return NULL;
-    p = &pool->slots[pool->in[--pool->available]];
-    p->out = true;
+    head_of(p->object)->pooled = false;
     /* track it again, if it was not looked at any more */
     gc_object *o = p->object;
     if (has_references(o->type) && !gc_is_tracked(o)
@@ -136,23 +173,29 @@ enum gc_pool_result gc_pool_release(gc_pool *pool, void *object)
         return GC_POOL_NOT_OURS;
     if (!p->out)
         return GC_POOL_NOT_OUT;
-    if (gc_refcount(object) != 2)
+    if (gc_refcount(object) > 2)
         return GC_POOL_STILL_USED;
+    /* take back what was dropped */
+    if (gc_refcount(object) == 1)
+        gc_incref(object);
     gc_incref(pool);
     p->out = false;
     /* make it forget, and be forgotten */
     gc_object *o = object;
 
+    head_of(o)->pooled = true;
+    gc_heap_of(o)->busy++;
     if (o->type->weaklist_offset != 0)
-        gc_clear_weakrefs(o);
+        gc_tell_weakrefs(o);
     gc_clear_references(o);
-    bool used = p->out = gc_refcount(object) != 2;
-    if (!used) {
+    gc_heap_of(o)->busy--;
+    bool taken = p->out = gc_refcount(object) != 2;
+    if (!taken && pool->size > 0)
         pool->in[pool->available++] = number - 1;
-        gc_decref(object);
-    }
+    head_of(o)->pooled = !taken && pool->size > 0;
+    gc_decref(object);
     gc_decref(pool);
-    return used ? GC_POOL_STILL_USED : GC_POOL_RELEASED;
+    return GC_POOL_RELEASED;
 }
 
 size_t gc_pool_size(const gc_pool *pool)

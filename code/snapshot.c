@@ -31,12 +31,23 @@ static const char *base_name(const char *file)
 }
 
 /* give back the tables */
+static void *take(const gc_snapshot *s, size_t size)
+{
+    const gc_allocator *a = &s->allocator;
+
+    return a->allocate(a->context, size, _Alignof(max_align_t));
+}
+
+static void drop(const gc_snapshot *s, void *block, size_t size)
+{
+    if (block != NULL)
+        s->allocator.release(s->allocator.context, block, size);
+}
+
 static void give_back(gc_snapshot *s)
 {
-    if (s->rows != NULL)
-        gc_release(s->heap, s->rows, s->room * sizeof *s->rows);
-    if (s->index != NULL)
-        gc_release(s->heap, s->index, 2 * s->room * sizeof *s->index);
+    drop(s, s->rows, s->room * sizeof *s->rows);
+    drop(s, s->index, 2 * s->room * sizeof *s->index);
     s->rows = NULL;
     s->index = NULL;
 }
@@ -46,7 +57,8 @@ void gc_snapshot_free(gc_snapshot *s)
     if (s == NULL)
         return;
     give_back(s);
-    gc_release(s->heap, s, sizeof *s);
+    gc_snapshot copy = *s;
+    drop(&copy, s, sizeof *s);
 }
 
 /* find a row */
@@ -59,11 +71,11 @@ static bool same_place(gc_place a, gc_place b)
 static size_t *slot_of(const gc_snapshot *s, const gc_type *type,
                        gc_place place)
 {
-    size_t hash = ((uintptr_t)type >> 4) * 31 + (size_t)place.line;
-    size_t mask = 2 * s->room - 1, *slot;
+    uint64_t hash = ((uintptr_t)type >> 4) * 31 + (size_t)place.line;
+    size_t *slot;
 
-    for (hash *= 0x9E3779B1u;; hash++) {
-        slot = &s->index[(hash ^ hash >> 15) & mask];
+    for (size_t step = 0;; step++) {
+        slot = gc_probe(s->index, 2 * s->room, hash, step);
         if (*slot == 0)
             return slot;
         const gc_tally *row = &s->rows[*slot - 1];
@@ -77,8 +89,8 @@ static bool widen(gc_snapshot *s)
     size_t room = s->room > 0 ? 2 * s->room : 64;
     gc_snapshot old = *s;
 
-    s->rows = gc_allocate(s->heap, room * sizeof *s->rows);
-    s->index = gc_allocate(s->heap, 2 * room * sizeof *s->index);
+    s->rows = take(s, room * sizeof *s->rows);
+    s->index = take(s, 2 * room * sizeof *s->index);
     s->room = room;
     if (s->rows == NULL || s->index == NULL) {
         give_back(s);
@@ -120,12 +132,13 @@ static bool add_all(gc_snapshot *s, const gc_snapshot *rows, int sign)
     return done;
 }
 
-static gc_snapshot *new_snapshot(gc_heap *heap)
+static gc_snapshot *new_snapshot(const gc_allocator *allocator)
 {
-    gc_snapshot *s = gc_allocate(heap, sizeof *s);
+    gc_snapshot first = { .allocator = *allocator };
+    gc_snapshot *s = take(&first, sizeof *s);
 
     if (s != NULL)
-        *s = (gc_snapshot) { .heap = heap };
+        *s = first;
     return s;
 }
 
@@ -158,17 +171,20 @@ static void tally(gc_object *o, void *arg)
 
 gc_snapshot *gc_take_snapshot(gc_heap *heap)
 {
-    taking t = { new_snapshot(heap), true };
+    taking t = { NULL, true };
 
-    if (t.snapshot == NULL)
+    if (heap->allocating
+        || !(t.snapshot = new_snapshot(&heap->options.allocator)))
         return NULL;
+    gc_hush(heap);
     gc_each_object(heap, tally, &t);
+    gc_unhush(heap);
     return finish(t.snapshot, t.done);
 }
 
 gc_snapshot *gc_snapshot_by_type(const gc_snapshot *s)
 {
-    gc_snapshot *types = new_snapshot(s->heap);
+    gc_snapshot *types = new_snapshot(&s->allocator);
     bool done = types != NULL;
 
     for (size_t i = 0; done && i < s->length; i++) {
@@ -183,7 +199,7 @@ gc_snapshot *gc_snapshot_by_type(const gc_snapshot *s)
 gc_snapshot *gc_snapshot_compare(const gc_snapshot *before,
                                  const gc_snapshot *after)
 {
-    gc_snapshot *d = new_snapshot(after->heap);
+    gc_snapshot *d = new_snapshot(&after->allocator);
     size_t kept = 0;
 
     if (d == NULL)

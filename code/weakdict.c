@@ -1,4 +1,4 @@
-/* From chapter 7 of The Invisible Janitor; made by make tangle. */
+/* From chapters 7 and 8 of The Invisible Janitor; made by make tangle. */
 /* weakdict.c: dictionaries and sets that forget the dead. */
 #include "internal.h"
 
@@ -14,6 +14,7 @@ struct gc_weakdict {
     entry *entries;     /* with holes, whose key is NULL */
     size_t *index;      /* twice as many: an entry's number + 1 */
     size_t used, room;  /* entries, holes included */
+    size_t first;       /* before this one there are only holes */
     size_t filled;      /* places of the index */
     size_t length;      /* entries without the holes */
     size_t version;     /* goes up when it is rebuilt */
@@ -26,7 +27,7 @@ typedef struct filed {
 } filed;
 
 static const gc_type filed_type = {
-    .name = "weakref", .size = sizeof(filed),
+    .name = "KeyedRef", .size = sizeof(filed),
     .traverse = gc_weakref_traverse, .clear = gc_weakref_clear,
 };
 
@@ -46,11 +47,16 @@ static void *hold(gc_object *o, bool weak)
     return o;
 }
 
+/* The reference to what is held weakly. */
+static gc_weakref *weak_half(const gc_weakdict *d, const entry *e)
+{
+    return (gc_weakref *)(keys_are_weak(d) ? e->key : e->value);
+}
+
 /* find an entry */
 static size_t *place(const gc_weakdict *d, size_t hash, size_t step)
 {
-    hash ^= hash >> 15;
-    return &d->index[(hash * 0x9E3779B1u + step) & (2 * d->room - 1)];
+    return gc_probe(d->index, 2 * d->room, hash, step);
 }
 
 /* Is this key, one of the table's, equal to the other? */
@@ -97,11 +103,14 @@ static size_t find(gc_weakdict *d, void *key, size_t hash)
 }
 
 /* remove an entry */
-static void drop_last_holes(gc_weakdict *d)
+static void drop_holes(gc_weakdict *d)
 {
-    while (d->iterations == 0 && d->used > 0
-           && d->entries[d->used - 1].key == NULL)
+    while (d->used > 0 && d->entries[d->used - 1].key == NULL)
         d->used--;
+    while (d->first < d->used && d->entries[d->first].key == NULL)
+        d->first++;
+    if (d->first > d->used)
+        d->first = d->used;
 }
 
 static void remove_entry(gc_weakdict *d, size_t n)
@@ -110,7 +119,7 @@ static void remove_entry(gc_weakdict *d, size_t n)
 
     d->entries[n].key = d->entries[n].value = NULL;
     d->length--;
-    drop_last_holes(d);
+    drop_holes(d);
     gc_decref(e.key);
     gc_xdecref(e.value);
 }
@@ -125,7 +134,7 @@ static void entry_died(gc_weakref *ref, void *closure)
     for (size_t i = 0; d->room && (n = *place(d, hash, i)) > 0; i++) {
         entry *e = &d->entries[n - 1];
 
-        if (e->key == &ref->base || e->value == &ref->base) {
+        if (e->key != NULL && weak_half(d, e) == ref) {
             remove_entry(d, n - 1);
             break;
         }
@@ -165,7 +174,7 @@ static bool grow(gc_weakdict *d)
     d->entries = block;
     d->index = (size_t *)(void *)(d->entries + room);
     d->room = room;
-    d->used = d->filled = 0;
+    d->used = d->first = d->filled = 0;
     d->version++;
     /* enter what was in the old table */
     for (size_t n = 0; n < old.used; n++)
@@ -179,6 +188,18 @@ static bool grow(gc_weakdict *d)
 }
 
 /* set an entry */
+static bool is_dead(const gc_weakdict *d, const entry *e)
+{
+    return e->key != NULL && weak_half(d, e)->referent == NULL;
+}
+
+static void remove_dead(gc_weakdict *d)
+{
+    for (size_t n = d->used; n-- > 0;)
+        if (n < d->used && is_dead(d, &d->entries[n]))
+            remove_entry(d, n);
+}
+
 static gc_object *file_weakly(gc_weakdict *d, void *object, size_t hash)
 {
     gc_weakref *closure = gc_weakref_new(d, NULL, NULL);
@@ -190,6 +211,8 @@ static gc_object *file_weakly(gc_weakdict *d, void *object, size_t hash)
     if (f == NULL)
         return NULL;
     f->hash = hash;
+    /* let the reference be from where the dictionary is */
+    gc_note_place(f, gc_get_place(d));
     return &f->ref.base;
 }
 
@@ -197,6 +220,8 @@ static gc_object *file_weakly(gc_weakdict *d, void *object, size_t hash)
  * is the caller's to give up. */
 static bool enter_or_replace(gc_weakdict *d, entry *e, void *key)
 {
+    if (d->filled == d->room)
+        remove_dead(d);
     size_t n = find(d, key, e->hash);
 
     if (n < d->used) {
@@ -311,6 +336,7 @@ size_t gc_weakdict_len(const gc_weakdict *d)
 void gc_weakdict_begin(gc_weakdict_iter *it, gc_weakdict *d)
 {
     *it = (gc_weakdict_iter) { .dict = gc_new_ref(d) };
+    it->position = d->first;
     d->iterations++;
 }
 
@@ -346,7 +372,6 @@ void gc_weakdict_end(gc_weakdict_iter *it)
     gc_clear_field(&it->key);
     gc_clear_field(&it->value);
     it->dict->iterations--;
-    drop_last_holes(it->dict);
     gc_clear_field(&it->dict);
 }
 
@@ -357,8 +382,12 @@ bool gc_weakdict_popitem(gc_weakdict *d, void **key, void **value)
     size_t n = d->used;
 
     gc_weakdict_begin(&it, d);
-    while (!found && n > 0)
+    while (!found && n > 0) {
         found = take_hold(&it, --n);
+        /* if the entry is dead, it goes */
+        if (!found && n < d->used && is_dead(d, &d->entries[n]))
+            remove_entry(d, n);
+    }
     if (found) {
         *key = gc_new_ref(it.key);
         if (value != NULL)
@@ -374,6 +403,7 @@ bool gc_weakdict_update(gc_weakdict *d, gc_weakdict *other)
     gc_weakdict_iter it;
     bool done = true;
 
+    remove_dead(d);
     gc_weakdict_begin(&it, other);
     while (done && gc_weakdict_next(&it))
         done = gc_weakdict_set(d, it.key, it.value);
@@ -412,11 +442,16 @@ static void weakdict_destroy(void *object)
         gc_release(gc_heap_of(d), d->entries, bytes_for(d->room));
 }
 
+static size_t weakdict_bytes(const void *object)
+{
+    return bytes_for(((const gc_weakdict *)object)->room);
+}
+
 #define WEAKDICT_TYPE(type_name) { \
     .name = type_name, .size = sizeof(gc_weakdict), \
     .weaklist_offset = offsetof(gc_weakdict, weaklist), \
     .traverse = weakdict_traverse, .clear = weakdict_clear, \
-    .destroy = weakdict_destroy }
+    .destroy = weakdict_destroy, .owned_bytes = weakdict_bytes }
 static const gc_type
     valuedict_type = WEAKDICT_TYPE("WeakValueDictionary"),
     keydict_type = WEAKDICT_TYPE("WeakKeyDictionary"),

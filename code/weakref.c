@@ -1,14 +1,8 @@
-/* From chapter 7 of The Invisible Janitor; made by make tangle. */
+/* From chapters 7, 8 and 9 of The Invisible Janitor; made by make tangle. */
 /* weakref.c: references that keep nothing alive. */
 #include "internal.h"
-#include <errno.h>
 
 /* make weak references */
-static gc_weakref **weaklist_of(gc_object *o)
-{
-    return (void *)((char *)o + o->type->weaklist_offset);
-}
-
 void *gc_weakref_get(const gc_weakref *ref)
 {
     gc_object *o = ref->referent;
@@ -52,13 +46,28 @@ static void enlist(gc_weakref *ref)
         *first = ref;
 }
 
+static bool may_be_referred_to(const gc_object *o)
+{
+    /* some objects have no weak references for the time being */
+    if (head_of(o)->pooled)
+        return false;
+    return o->type->weaklist_offset != 0 && o->refcount > 0;
+}
+
+static bool can_refer_weakly(const gc_type *type)
+{
+    return type->size >= sizeof(gc_weakref)
+        && type->traverse != NULL && type->clear != NULL;
+}
+
+/* make a weak reference */
 void *gc_weakref_new_of(const gc_type *type, void *object,
                         gc_weakref_callback *callback, void *closure)
 {
     gc_object *o = object;
     gc_weakref *ref;
 
-    if (o->type->weaklist_offset == 0 || o->refcount == 0)
+    if (!may_be_referred_to(o) || !can_refer_weakly(type))
         return NULL;
     /* return the shared reference, if there is one */
     if (callback == NULL && (ref = find_shared(o, type)) != NULL)
@@ -75,6 +84,7 @@ void *gc_weakref_new_of(const gc_type *type, void *object,
     ref->callback = callback;
     ref->closure = closure;
     gc_xincref(closure);
+    head_of(ref)->weakref = true;
     enlist(ref);
     return ref;
 }
@@ -84,160 +94,6 @@ gc_weakref *gc_weakref_new(void *object, gc_weakref_callback *callback,
 {
     return gc_weakref_new_of(&gc_weakref_type, object, callback,
                              closure);
-}
-
-/* forget a referent */
-static void forget(gc_weakref *ref)
-{
-    if (ref->referent == NULL)
-        return;
-    if (ref->prev != NULL)
-        ref->prev->next = ref->next;
-    else
-        *weaklist_of(ref->referent) = ref->next;
-    if (ref->next != NULL)
-        ref->next->prev = ref->prev;
-    ref->referent = NULL;
-    ref->next = ref->prev = NULL;
-}
-
-void gc_weakref_traverse(void *ref, gc_visit *visit, void *arg)
-{
-    if (!((gc_weakref *)ref)->telling)
-        visit(((gc_weakref *)ref)->closure, arg);
-}
-
-void gc_weakref_clear(void *ref)
-{
-    forget(ref);
-    gc_clear_field(&((gc_weakref *)ref)->closure);
-}
-
-void gc_weakref_forget(gc_object *ref)
-{
-    forget((gc_weakref *)ref);
-}
-
-/* call a callback */
-static void call_back(gc_weakref *ref)
-{
-    int error = errno;
-
-    ref->callback(ref, ref->closure);
-    errno = error;
-}
-
-/* tell weak references of a death */
-void gc_clear_weakrefs(gc_object *o)
-{
-    gc_weakref **list = weaklist_of(o), *first, *last = NULL;
-
-    /* forget those that have no callback to be called */
-    for (gc_weakref *r = *list, *next; r != NULL; r = next) {
-        next = r->next;
-        if (r->callback == NULL)
-            forget(r);
-    }
-    first = *list;
-    *list = NULL;
-    for (gc_weakref *r = first; r != NULL; r = r->next) {
-        r->referent = NULL;
-        r->telling = true;
-        gc_incref(r);
-        last = r;
-    }
-    for (gc_weakref *r = first; r != NULL; r = r->next)
-        call_back(r);
-    /* give up the references that were told, the last one first */
-    for (gc_weakref *prev; last != NULL; last = prev) {
-        prev = last->prev;
-        last->next = last->prev = NULL;
-        last->callback = NULL;
-        gc_clear_field(&last->closure);
-        gc_decref(last);
-    }
-}
-
-void gc_forget_weakrefs(gc_object *o)
-{
-    if (o->type->weaklist_offset != 0)
-        while (*weaklist_of(o) != NULL)
-            forget(*weaklist_of(o));
-}
-
-/* tell weak references of a collection */
-static void clear_references_to(gc_object *o, gc_link *calling)
-{
-    gc_weakref *r;
-
-    while ((r = *weaklist_of(o)) != NULL) {
-        forget(r);
-        if (r->callback == NULL || head_of(r)->unreachable)
-            continue;
-        gc_incref(r);
-        list_move(calling, &head_of(r)->link);
-    }
-}
-
-size_t gc_handle_weakrefs(gc_heap *heap, gc_link *older)
-{
-    gc_link *list = &heap->unreachable, *calling = &heap->calling;
-    size_t freed = 0;
-
-    for (gc_link *l = list->next; l != list; l = l->next) {
-        if (is_weakref(object_at(l)))
-            forget((gc_weakref *)object_at(l));
-        if (object_at(l)->type->weaklist_offset != 0)
-            clear_references_to(object_at(l), calling);
-    }
-    while (!list_is_empty(calling)) {
-        /* call the first, and see whether it survives */
-        gc_link *l = calling->next;
-        gc_object *ref = object_at(l);
-
-        call_back((gc_weakref *)ref);
-        gc_decref(ref);
-        if (calling->next != l)
-            freed++;
-        else if (gc_is_immortal(ref))
-            list_move(&heap->immortal, l);
-        else
-            list_move(older, l);
-    }
-    return freed;
-}
-
-void gc_forget_garbage(gc_heap *heap)
-{
-    gc_link *list = &heap->unreachable;
-
-    for (gc_link *l = list->next; l != list; l = l->next) {
-        if (is_weakref(object_at(l)))
-            forget((gc_weakref *)object_at(l));
-        gc_forget_weakrefs(object_at(l));
-    }
-}
-
-/* compare and hash */
-bool gc_equal(void *object, void *other)
-{
-    gc_object *o = object, *p = other;
-
-    if (o == p)
-        return true;
-    if (o->type->equal != NULL)
-        return o->type->equal(o, p);
-    return p->type->equal != NULL && p->type->equal(p, o);
-}
-
-bool gc_hash(void *object, size_t *hash)
-{
-    gc_object *o = object;
-
-    if (o->type->hash != NULL)
-        return o->type->hash(o, hash);
-    *hash = (uintptr_t)object >> 4;
-    return o->type->equal == NULL;
 }
 
 /* equal and hashed references */
@@ -300,7 +156,7 @@ size_t gc_getweakrefs(void *object, gc_weakref **refs, size_t room)
     if (o->type->weaklist_offset == 0)
         return 0;
     for (gc_weakref *r = *weaklist_of(o); r != NULL; r = r->next)
-        if (number++ < room)
+        if (r->base.refcount > 0 && number++ < room)
             refs[number - 1] = r;
     return number;
 }
@@ -338,11 +194,14 @@ bool gc_proxy_call(gc_weakref *proxy,
                    void (*function)(void *object, void *arg),
                    void *arg)
 {
+    gc_heap *heap = gc_heap_of(proxy);
     gc_object *o = gc_weakref_get(proxy);
 
     if (o == NULL)
         return false;
+    heap->busy++;
     function(o, arg);
+    heap->busy--;
     gc_decref(o);
     return true;
 }
@@ -354,6 +213,8 @@ struct gc_finalizer {
     void (*function)(void *arg);
     void *arg;
     bool alive, atexit;
+    bool chosen;        /* what atexit was when they were chosen */
+    unsigned selection; /* in which of the selections that was */
     gc_finalizer *older, *newer;
 };
 
@@ -390,6 +251,7 @@ gc_finalizer *gc_finalize(void *object, void (*function)(void *arg),
     if (heap->newest != NULL)
         heap->newest->newer = f;
     heap->newest = f;
+    heap->reselect = true;
     return f;
 }
 
@@ -406,6 +268,8 @@ bool gc_finalizer_detach(gc_finalizer *f)
         heap->newest = f->older;
     if (f->older != NULL)
         f->older->newer = f->newer;
+    if (heap->next_at_exit == f)
+        heap->next_at_exit = f->older;
     f->older = f->newer = NULL;
     gc_clear_field(&f->ref);
     gc_decref(f);
@@ -414,14 +278,16 @@ bool gc_finalizer_detach(gc_finalizer *f)
 
 bool gc_finalizer_call(gc_finalizer *f)
 {
-    bool shut_down = gc_heap_of(f)->shut_down;
+    gc_heap *heap = gc_heap_of(f);
     void (*function)(void *arg) = f->function;
     void *arg = f->arg;
 
     if (!gc_finalizer_detach(f))
         return false;
-    if (!shut_down)
+    heap->busy++;
+    if (!heap->shut_down)
         function(arg);
+    heap->busy--;
     return true;
 }
 
@@ -437,25 +303,53 @@ void *gc_finalizer_peek(const gc_finalizer *f)
 
 void gc_finalizer_set_atexit(gc_finalizer *f, bool atexit)
 {
+    gc_heap *heap = gc_heap_of(f);
+
+    if (f->selection != heap->selection)
+        f->chosen = f->atexit;
+    f->selection = heap->selection;
     f->atexit = atexit;
+}
+
+static bool is_chosen(const gc_heap *heap, const gc_finalizer *f)
+{
+    return f->selection == heap->selection ? f->chosen : f->atexit;
+}
+
+static gc_finalizer *next_at_exit(gc_heap *heap)
+{
+    gc_finalizer *f;
+
+    if (heap->reselect) {
+        heap->reselect = false;
+        heap->selection++;
+        heap->next_at_exit = heap->newest;
+    }
+    while ((f = heap->next_at_exit) != NULL && !is_chosen(heap, f))
+        heap->next_at_exit = f->older;
+    return f;
 }
 
 void gc_exit_finalizers(gc_heap *heap)
 {
     bool disabled = heap->disabled;
-    gc_finalizer *f = heap->newest;
+    gc_finalizer *f;
 
-    heap->disabled = true;
-    while (f != NULL) {
-        if (f->atexit) {
-            gc_finalizer_call(f);
-            f = heap->newest;
-        } else {
-            f = f->older;
-        }
-    }
+    heap->disabled = heap->reselect = true;
+    while ((f = next_at_exit(heap)) != NULL)
+        gc_finalizer_call(f);
     heap->disabled = disabled;
     heap->shut_down = true;
     while (heap->newest != NULL)
         gc_finalizer_detach(heap->newest);
+}
+
+gc_finalizer *gc_finalize_at(void *object, void (*function)(void *arg),
+                             void *arg, gc_place place)
+{
+    gc_finalizer *f = gc_finalize(object, function, arg);
+
+    if (f != NULL)
+        gc_note_place(f->ref, place);
+    return gc_note_place(f, place);
 }

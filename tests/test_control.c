@@ -135,7 +135,27 @@ static void test_callback_hears_of_the_last(void **state)
     lose_rings(heap, 1);
     assert_true(gc_add_callback(heap, note, text));
     gc_heap_free(heap);
-    assert_string_equal(text, "start 2 0/0 stop 2 1/0 ");
+    /* the last collection has been heard */
+    assert_string_equal(text, "start 2 0/0 stop 2 1/0 "
+                        "start 2 0/0 stop 2 0/0 ");
+}
+
+static void test_removing_what_is_not_there(void **state)
+{
+    gc_heap *heap = gc_heap_new(NULL);
+    char text[200] = "", other[200] = "";
+
+    (void)state;
+    assert_false(gc_remove_callback(heap, note, text));
+    assert_true(gc_add_callback(heap, note, text));
+    assert_false(gc_remove_callback(heap, once, text));
+    assert_false(gc_remove_callback(heap, note, other));
+    gc_collect(heap);
+    assert_string_equal(text, "start 2 0/0 stop 2 0/0 ");
+    assert_true(gc_remove_callback(heap, note, text));
+    assert_false(gc_remove_callback(heap, note, text));
+    gc_heap_free(heap);
+    assert_string_equal(text, "start 2 0/0 stop 2 0/0 ");
 }
 
 static void test_log(void **state)
@@ -161,6 +181,72 @@ static void test_log(void **state)
     gc_collect(heap);
     assert_string_equal(t.text, log);
     gc_heap_free(heap);
+}
+
+static void test_log_of_generations(void **state)
+{
+    static const char log[] = "gc: collecting generation 0...\n"
+        "gc: objects in each generation: 2 2 3\n"
+        "gc: objects in permanent generation: 4\n"
+        /* the last line of the log */
+        "gc: done, 1 unreachable, 0 uncollectable\n"
+        ;
+    transcript t = { "" };
+    gc_heap *heap = gc_heap_new(NULL);
+    node *n[10];
+
+    (void)state;
+    /* not under stress */
+    #ifdef GC_STRESS
+    gc_heap_free(heap);
+    skip();
+    #endif
+    for (int i = 0; i < 10; i++) {
+        n[i] = new_node(heap, "n");
+        /* let the nodes grow old */
+        if (i == 3)
+            gc_freeze(heap);
+        if (i == 6)
+            gc_collect_generation(heap, 1);
+        if (i == 8)
+            gc_collect_generation(heap, 0);
+    }
+    lose_rings(heap, 1);
+    /* have a collection of the youngest logged */
+    gc_set_sink(heap, (gc_sink) { remember, &t });
+    gc_set_debug(heap, GC_DEBUG_STATS);
+    gc_collect_generation(heap, 0);
+    gc_set_debug(heap, 0);
+    assert_string_equal(t.text, log);
+    for (int i = 0; i < 10; i++)
+        gc_decref(n[i]);
+    assert_int_equal(gc_heap_free(heap), 0);
+}
+
+static void test_dump_of_generations(void **state)
+{
+    gc_heap *heap = gc_heap_new(NULL);
+    node *n[4];
+
+    (void)state;
+    /* not under stress */
+    #ifdef GC_STRESS
+    gc_heap_free(heap);
+    skip();
+    #endif
+    n[3] = new_node(heap, "d"), gc_freeze(heap);
+    n[2] = new_node(heap, "c"), gc_collect(heap);
+    n[1] = new_node(heap, "b"), gc_collect_generation(heap, 0);
+    n[0] = new_node(heap, "a");
+    assert_dump(heap, NULL,
+        "object a type=node name=\"a\" refcount=1 generation=0\n"
+        "object b type=node name=\"b\" refcount=1 generation=1\n"
+        "object c type=node name=\"c\" refcount=1 generation=2\n"
+        "object d type=node name=\"d\" refcount=1 "
+        "generation=permanent\n");
+    for (int i = 0; i < 4; i++)
+        gc_decref(n[i]);
+    assert_int_equal(gc_heap_free(heap), 0);
 }
 
 static const gc_type tuple_type = {
@@ -231,6 +317,37 @@ static void test_callbacks_out_of_memory(void **state)
     }
 }
 
+static gc_heap *called_heap;
+static int calls_of[5];
+
+static void prepare_callbacks(gc_heap *heap)
+{
+    called_heap = heap;
+    memset(calls_of, 0, sizeof calls_of);
+    for (int i = 0; i < 4; i++)
+        assert_true(gc_add_callback(heap, once, &calls_of[i]));
+}
+
+static bool add_another(gc_heap *heap)
+{
+    return gc_add_callback(heap, once, &calls_of[4]);
+}
+
+static void look_who_is_called(bool succeeded)
+{
+    for (int i = 0; i < 5; i++)
+        gc_collect(called_heap);
+    for (int i = 0; i < 5; i++)
+        assert_int_equal(calls_of[i], i < 4 || succeeded);
+}
+
+static void test_one_refusal(void **state)
+{
+    (void)state;
+    fail_each_in_turn(&(trial) { prepare_callbacks, add_another,
+                                 look_who_is_called });
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -238,12 +355,16 @@ int main(void)
         cmocka_unit_test(test_disabled),
         cmocka_unit_test(test_freeze),
         cmocka_unit_test(test_freezing_zeroes_the_counts),
+        cmocka_unit_test(test_removing_what_is_not_there),
         cmocka_unit_test(test_callback_hears_of_the_last),
         cmocka_unit_test(test_callbacks),
         cmocka_unit_test(test_callback_removes_itself),
+        cmocka_unit_test(test_log_of_generations),
+        cmocka_unit_test(test_dump_of_generations),
         cmocka_unit_test(test_log),
         cmocka_unit_test(test_tuples_are_untracked),
         cmocka_unit_test(test_callbacks_out_of_memory),
+        cmocka_unit_test(test_one_refusal),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -260,6 +260,48 @@ static void test_immortal_given_up_too_often(void **state)
     assert_stops(give_up_too_often, "node n: immortal, but given up");
 }
 
+static void test_dump_of_counts(void **state)
+{
+    gc_type mortal_type = { .name = "mortal",
+                            .size = sizeof(gc_object) };
+    gc_type immortal_type = mortal_type;
+    gc_heap *heap = gc_heap_new(NULL);
+
+    (void)state;
+    immortal_type.name = "immortal";
+    gc_object *mortal = gc_new(heap, &mortal_type);
+    gc_incref(mortal);
+    gc_object *immortal = gc_new(heap, &immortal_type);
+    gc_make_immortal(immortal);
+    assert_dump(heap, NULL,
+        "object immortal type=immortal refcount=immortal\n"
+        "object mortal type=mortal refcount=2\n");
+    gc_decref(mortal), gc_decref(mortal), gc_decref(immortal);
+    assert_int_equal(gc_heap_free(heap), 0);
+}
+
+static void give_up_left(void *object)
+{
+    gc_decref(((node *)object)->left);
+}
+
+static void test_giving_up_while_closing(void **state)
+{
+    gc_type owner_type = { .name = "owner", .size = sizeof(node),
+                           .destroy = give_up_left };
+    gc_type atom_type = { .name = "atom", .size = sizeof(node) };
+    const gc_type *types[] = { &node_type, &atom_type };
+
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        gc_heap *heap = gc_heap_new(NULL);
+        node *owner = gc_new(heap, &owner_type);
+
+        owner->left = gc_new(heap, types[i]);
+        assert_int_equal(gc_heap_free(heap), 2);
+    }
+}
+
 static node *new_list(gc_heap *heap, int length)
 {
     node *list = NULL, *n;
@@ -293,6 +335,38 @@ static void test_list_out_of_memory(void **state)
     }
 }
 
+static node *the_list;
+
+static void prepare_one_node(gc_heap *heap)
+{
+    the_list = new_node(heap, "kept");
+}
+
+static bool lengthen_the_list(gc_heap *heap)
+{
+    node *more = new_list(heap, 5);
+
+    if (more == NULL)
+        return false;
+    gc_set_field(&the_list->left, more);
+    gc_decref(more);
+    return true;
+}
+
+static void look_at_the_list(bool succeeded)
+{
+    assert_int_equal(the_list->left != NULL, succeeded);
+    assert_int_equal(gc_refcount(the_list), 1);
+    gc_decref(the_list);
+}
+
+static void test_one_refusal(void **state)
+{
+    (void)state;
+    fail_each_in_turn(&(trial) { prepare_one_node, lengthen_the_list,
+                                 look_at_the_list });
+}
+
 static void incref_the_dead(void)
 {
     node *n = new_node(gc_heap_new(NULL), "n");
@@ -304,7 +378,21 @@ static void incref_the_dead(void)
 static void test_incref_of_the_dead(void **state)
 {
     (void)state;
-    assert_stops(incref_the_dead, "node: gc_incref of a dead object");
+    assert_stops(incref_the_dead, "node n: gc_incref of a dead object");
+}
+
+static void decref_the_dead(void)
+{
+    node *n = new_node(gc_heap_new(NULL), "n");
+
+    gc_decref(n);
+    gc_decref(n);
+}
+
+static void test_decref_of_the_dead(void **state)
+{
+    (void)state;
+    assert_stops(decref_the_dead, "node n: gc_decref of a dead object");
 }
 
 static void revive_oneself(void)
@@ -355,11 +443,15 @@ int main(void)
         cmocka_unit_test(test_no_one_sees_the_old_value),
         cmocka_unit_test(test_death_order),
         cmocka_unit_test(test_ten_million_deep),
+        cmocka_unit_test(test_dump_of_counts),
+        cmocka_unit_test(test_giving_up_while_closing),
         cmocka_unit_test(test_items_are_references),
         cmocka_unit_test(test_immortals),
         cmocka_unit_test(test_immortal_with_a_leak),
         cmocka_unit_test(test_immortal_given_up_too_often),
         cmocka_unit_test(test_list_out_of_memory),
+        cmocka_unit_test(test_one_refusal),
+        cmocka_unit_test(test_decref_of_the_dead),
         cmocka_unit_test(test_incref_of_the_dead),
         cmocka_unit_test(test_incref_of_the_dying),
         cmocka_unit_test(test_decref_below_zero),

@@ -259,6 +259,64 @@ static void test_fields_are_cleared_first(void **state)
     assert_int_equal(gc_heap_free(heap), 0);
 }
 
+static const char *const after_phases[] = {
+    "object atom type=atom refcount=1\n"
+    "object bag type=bag refcount=1 gc_refs=1\n"
+    "ref bag - atom\nref bag - bag\n",
+    "object atom type=atom refcount=1\n"
+    "object bag type=bag refcount=1 gc_refs=0\n"
+    "ref bag - atom\nref bag - bag\n",
+    "object atom type=atom refcount=1\n"
+    "object bag type=bag refcount=1 gc_refs=0 state=unreachable\n"
+    "ref bag - atom\nref bag - bag\n",
+};
+
+static void dump_phase(gc_heap *heap, const char *phase, void *context)
+{
+    const char *const **expected = context;
+
+    (void)phase;
+    if (*expected != NULL)
+        assert_dump(heap, NULL, *(*expected)++);
+}
+
+static void test_dump_of_phases(void **state)
+{
+    const char *const *expected = NULL;
+    gc_options options = { .on_phase = dump_phase,
+                           .phase_context = &expected };
+    gc_heap *heap = gc_heap_new(&options);
+    gc_object *atom = gc_new(heap, &atom_type);
+    bag *b = gc_new(heap, &bag_type);
+
+    (void)state;
+    assert_true(bag_add(b, atom) && bag_add(b, b));
+    gc_decref(atom), gc_decref(b);
+    expected = after_phases;
+    assert_int_equal(gc_collect(heap), 1);
+    assert_ptr_equal(expected, after_phases + 3);
+    expected = NULL;
+    assert_dump(heap, NULL, "");
+    gc_heap_free(heap);
+}
+
+static void test_dump_afterwards(void **state)
+{
+    gc_heap *heap = gc_heap_new(NULL);
+    node *n = new_node(heap, "n");
+
+    (void)state;
+    gc_set_field(&n->left, n);
+    assert_int_equal(gc_collect(heap), 0);
+    assert_dump(heap, (gc_variable[]) { { "v", n }, { NULL, NULL } },
+        "object n type=node name=\"n\" refcount=2"
+        /* what a dump notes about an old node */
+        " generation=2"
+        "\nref n left n\nvar v n\n");
+    gc_decref(n);
+    assert_int_equal(gc_heap_free(heap), 0);
+}
+
 static void note_phase(gc_heap *heap, const char *phase, void *text)
 {
     (void)heap;
@@ -590,6 +648,8 @@ int main(void)
         cmocka_unit_test(test_one_that_refuses_to_die),
         cmocka_unit_test(test_saved_by_immortality),
         cmocka_unit_test(test_fields_are_cleared_first),
+        cmocka_unit_test(test_dump_of_phases),
+        cmocka_unit_test(test_dump_afterwards),
         cmocka_unit_test(test_phases),
         cmocka_unit_test(test_ring_of_a_million),
         cmocka_unit_test(test_ring_out_of_memory),

@@ -465,6 +465,105 @@ static void test_garbage_is_listed_at_shutdown(void **state)
         "leaked: legacy a\n");
 }
 
+static void test_saved_is_ordinary(void **state)
+{
+    budget b = { .left = SIZE_MAX };
+    gc_options options = { .allocator = on_budget(&b) };
+    gc_heap *heap = gc_heap_new(&options);
+    size_t bytes = b.bytes;
+
+    (void)state;
+    gc_set_debug(heap, GC_DEBUG_SAVEALL);
+    gc_decref(new_ring(heap, &mute_type, "a", NULL));
+    assert_int_equal(gc_collect(heap), 1);
+    gc_set_debug(heap, 0);
+    assert_dump(heap, NULL, "object a type=mute name=\"a\" "
+        "refcount=2 generation=2\nref a left a\n");
+    assert_int_equal(gc_heap_bytes(heap), b.bytes);
+    gc_garbage_clear(heap);
+    assert_int_equal(gc_collect(heap), 1);
+    assert_int_equal(gc_heap_bytes(heap), b.bytes);
+    if (!KEEPS_THE_DEAD)
+        assert_int_equal(b.bytes, bytes);
+    assert_int_equal(gc_heap_free(heap), 0);
+}
+
+static void note_phase(gc_heap *heap, const char *phase, void *context)
+{
+    (void)heap, (void)context;
+    strcat(strcat(said, phase), " ");
+}
+
+static void assert_phases(const gc_type *type, const char *phases)
+{
+    gc_options options = { .on_phase = note_phase };
+    gc_heap *heap = gc_heap_new(&options);
+    speaker *a = new_ring(heap, type, "a", NULL);
+
+    gc_decref(a);
+    said[0] = '\0';
+    assert_int_equal(gc_collect(heap), 1);
+    assert_said(phases);
+    if (type->legacy_finalize != NULL)
+        gc_clear_field(&a->left);
+    assert_int_equal(gc_heap_free(heap), 0);
+    said[0] = '\0';
+}
+
+static void test_phases(void **state)
+{
+    (void)state;
+    assert_phases(&mute_type,
+        "update_refs subtract_refs move_unreachable ");
+    assert_phases(&speaker_type,
+        "update_refs subtract_refs move_unreachable "
+        "a finalize_garbage "
+        "update_refs subtract_refs move_unreachable ");
+    assert_phases(&legacy_type,
+        "update_refs subtract_refs move_unreachable "
+        "move_legacy_finalizers ");
+}
+
+static void test_garbage_of_the_last_collection(void **state)
+{
+    budget b = { .left = SIZE_MAX };
+    gc_options options = { .allocator = on_budget(&b) };
+    gc_heap *heap = gc_heap_new(&options);
+
+    (void)state;
+    gc_decref(new_ring(heap, &legacy_type, "a", NULL));
+    gc_set_debug(heap, GC_DEBUG_SAVEALL);
+    assert_int_equal(gc_heap_free(heap), 1);
+    assert_int_equal(b.blocks, 0);
+}
+
+static char long_error[300];
+
+static void complain_at_length(speaker *s)
+{
+    gc_write_unraisable(s, long_error);
+}
+
+static void test_long_error(void **state)
+{
+    static const char start[] = "gc: error ignored in <speaker s>: ";
+    transcript t = { "" };
+    gc_options options = { .sink = { remember, &t } };
+    gc_heap *heap = gc_heap_new(&options);
+    speaker *s = new_speaker(heap, &speaker_type, "s");
+
+    (void)state;
+    memset(long_error, 'x', sizeof long_error - 1);
+    s->act = complain_at_length;
+    gc_decref(s);
+    assert_memory_equal(t.text, start, strlen(start));
+    size_t length = strspn(t.text + strlen(start), "x");
+    assert_in_range(length, 100, 299);
+    assert_string_equal(t.text + strlen(start) + length, "\n");
+    assert_said("s ");
+    gc_heap_free(heap);
+}
+
 static void test_closing_and_finalizers(void **state)
 {
     gc_heap *heap = gc_heap_new(NULL);
@@ -628,6 +727,10 @@ int main(void)
         cmocka_unit_test(test_saveall),
         cmocka_unit_test(test_log_of_garbage),
         cmocka_unit_test(test_garbage_is_listed_at_shutdown),
+        cmocka_unit_test(test_garbage_of_the_last_collection),
+        cmocka_unit_test(test_long_error),
+        cmocka_unit_test(test_saved_is_ordinary),
+        cmocka_unit_test(test_phases),
         cmocka_unit_test(test_closing_and_finalizers),
         cmocka_unit_test(test_errno_is_kept),
         cmocka_unit_test(test_long_list_and_long_ring),

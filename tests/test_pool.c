@@ -63,6 +63,78 @@ static void test_sizes_of_free_lists(void **state)
     assert_int_equal(gc_heap_free(heap), 0);
 }
 
+static void test_free_lists_again(void **state)
+{
+    budget b = { .left = SIZE_MAX };
+    gc_options options = { .allocator = on_budget(&b),
+                           .free_blocks = 2 };
+    gc_heap *heap = gc_heap_new(&options);
+
+    (void)state;
+    for (int round = 0; round < 3; round++) {
+        node *one = new_node(heap, "one"), *two = new_node(heap, "two");
+        gc_decref(one), gc_decref(two);
+#ifndef GC_CHECK
+        /* find two blocks on the list, and empty it */
+        assert_int_equal(b.blocks, 1 + 2);
+        assert_int_equal(gc_heap_bytes(heap), b.bytes);
+        assert_int_equal(gc_clear_free_lists(heap), 2);
+        assert_int_equal(b.blocks, 1);
+#endif
+    }
+    new_node(heap, "leaked");
+    assert_int_equal(gc_heap_free(heap), 1);
+    assert_int_equal(b.blocks, 0);
+}
+
+static void test_the_young_leave_them_alone(void **state)
+{
+    gc_options options = { .free_blocks = 4 };
+    gc_heap *heap = gc_heap_new(&options);
+
+    (void)state;
+    /* not under stress */
+    #ifdef GC_STRESS
+    gc_heap_free(heap);
+    skip();
+    #endif
+    gc_decref(new_node(heap, "n"));
+    gc_collect_generation(heap, 1);
+#ifndef GC_CHECK
+    assert_int_equal(gc_clear_free_lists(heap), 1);
+#endif
+    gc_heap_free(heap);
+}
+
+static void test_free_lists_out_of_memory(void **state)
+{
+    gc_type type = { .name = "bytes", .size = sizeof(gc_var_object),
+                     .item_size = 1 };
+
+    (void)state;
+    for (int once = 0; once < 2; once++) {
+        budget b = { .left = SIZE_MAX };
+        gc_options options = { .allocator = on_budget(&b),
+                               .free_blocks = 2 };
+        gc_heap *heap = gc_heap_new(&options);
+
+        gc_decref(gc_new_var(heap, &type, 100));
+#ifndef GC_CHECK
+        assert_int_equal(b.blocks, 2);
+        /* refuse the allocator's help, once or for ever */
+        b.fails = b.calls + 1;
+        b.left = once ? 1 : 0;
+        gc_object *large = gc_new_var(heap, &type, 500);
+        assert_int_equal(large != NULL, once);
+        assert_int_equal(b.blocks, once ? 2 : 1);
+        gc_xdecref(large);
+        b.left = SIZE_MAX;
+#endif
+        assert_int_equal(gc_heap_free(heap), 0);
+        assert_int_equal(b.blocks, 0);
+    }
+}
+
 static void test_get_and_release(void **state)
 {
     gc_heap *heap = gc_heap_new(NULL);
@@ -166,6 +238,57 @@ static void test_release_forgets(void **state)
     assert_int_equal(gc_heap_free(heap), 0);
 }
 
+static thing *wanted;
+
+static void take_it(gc_weakref *ref, void *closure)
+{
+    (void)ref, (void)closure;
+    gc_incref(wanted);
+}
+
+static void test_taken_while_releasing(void **state)
+{
+    gc_heap *heap = gc_heap_new(NULL);
+    gc_pool *pool = gc_pool_new(heap, &thing_type, 1);
+    thing *t = wanted = gc_pool_get(pool);
+    gc_weakref *ref = gc_weakref_new(t, take_it, NULL);
+
+    (void)state;
+    assert_int_equal(gc_pool_release(pool, t), GC_POOL_RELEASED);
+    assert_int_equal(gc_refcount(t), 2);
+    assert_int_equal(gc_pool_available(pool), 0);
+    assert_null(gc_pool_get(pool));
+    gc_decref(ref);
+    assert_int_equal(gc_pool_release(pool, t), GC_POOL_RELEASED);
+    assert_int_equal(gc_pool_available(pool), 1);
+    gc_decref(pool);
+    assert_int_equal(gc_heap_free(heap), 0);
+}
+
+static void test_age_in_the_pool(void **state)
+{
+    gc_heap *heap = gc_heap_new(NULL);
+    gc_pool *pool = gc_pool_new(heap, &node_type, 1);
+    node *n = gc_pool_get(pool);
+
+    (void)state;
+    /* not under stress */
+    #ifdef GC_STRESS
+    gc_heap_free(heap);
+    skip();
+    #endif
+    n->name = "n";
+    gc_collect(heap);
+    assert_int_equal(gc_pool_release(pool, n), GC_POOL_RELEASED);
+    assert_ptr_equal(gc_pool_get(pool), n);
+    assert_dump(heap, NULL, "object n type=node name=\"n\" refcount=2 "
+        "generation=2\nobject pool type=pool refcount=1 "
+        "generation=2\nref pool - n\n");
+    gc_pool_release(pool, n);
+    gc_decref(pool);
+    assert_int_equal(gc_heap_free(heap), 0);
+}
+
 static void test_pool_goes_while_releasing(void **state)
 {
     gc_heap *heap = gc_heap_new(NULL);
@@ -235,20 +358,58 @@ static void test_pool_out_of_memory(void **state)
     }
 }
 
+static gc_pool *ten;
+
+static void prepare_nothing(gc_heap *heap)
+{
+    (void)heap;
+}
+
+static bool make_ten(gc_heap *heap)
+{
+    ten = gc_pool_new(heap, &node_type, 10);
+    return ten != NULL;
+}
+
+static void look_at_the_ten(bool succeeded)
+{
+    if (!succeeded)
+        return;
+    assert_int_equal(gc_pool_size(ten), 10);
+    assert_int_equal(gc_pool_available(ten), 10);
+    for (int i = 0; i < 10; i++)
+        assert_int_equal(gc_pool_release(ten, gc_pool_get(ten)),
+                         GC_POOL_RELEASED);
+    gc_decref(ten);
+}
+
+static void test_one_refusal(void **state)
+{
+    (void)state;
+    fail_each_in_turn(&(trial) { prepare_nothing, make_ten,
+                                 look_at_the_ten });
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         /* the list of tests of many objects */
         cmocka_unit_test(test_free_lists),
         cmocka_unit_test(test_sizes_of_free_lists),
+        cmocka_unit_test(test_free_lists_again),
+        cmocka_unit_test(test_the_young_leave_them_alone),
+        cmocka_unit_test(test_free_lists_out_of_memory),
         cmocka_unit_test(test_get_and_release),
         cmocka_unit_test(test_wrong_releases),
         cmocka_unit_test(test_pool_freed_while_objects_are_out),
+        cmocka_unit_test(test_taken_while_releasing),
+        cmocka_unit_test(test_age_in_the_pool),
         cmocka_unit_test(test_pool_goes_while_releasing),
         cmocka_unit_test(test_pool_of_immutables),
         cmocka_unit_test(test_release_forgets),
         cmocka_unit_test(test_pool_in_a_ring),
         cmocka_unit_test(test_pool_out_of_memory),
+        cmocka_unit_test(test_one_refusal),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

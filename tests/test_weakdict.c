@@ -248,6 +248,75 @@ static void test_growth_while_iterating(void **state)
     assert_int_equal(gc_heap_free(heap), 0);
 }
 
+static bool meet(gc_weakdict_iter *it, int met[4])
+{
+    if (!gc_weakdict_next(it))
+        return false;
+    if (((thing *)it->key)->number < 4)
+        met[((thing *)it->key)->number]++;
+    return true;
+}
+
+static void grow_under_iteration(int steps, int hole)
+{
+    gc_heap *heap = gc_heap_new(NULL);
+    gc_weakdict *s = gc_weakset_new(heap);
+    thing *things[MANY];
+    int met[4] = { 0 };
+    gc_weakdict_iter it;
+
+    for (int i = 0; i < 4; i++)
+        gc_weakset_add(s, things[i] = new_thing(heap, i));
+    gc_weakdict_begin(&it, s);
+    for (int i = 0; i < steps; i++)
+        assert_true(meet(&it, met));
+    assert_true(gc_weakdict_delete(s, things[hole]));
+    for (int i = 4; i < MANY; i++)
+        gc_weakset_add(s, things[i] = new_thing(heap, i));
+    while (meet(&it, met))
+        ;
+    gc_weakdict_end(&it);
+    for (int i = 0; i < 4; i++)
+        assert_int_equal(met[i], i != hole || hole < steps);
+    let_go_of(things), gc_decref(s);
+    assert_int_equal(gc_heap_free(heap), 0);
+}
+
+static void test_holes_while_iterating(void **state)
+{
+    (void)state;
+    for (int steps = 0; steps <= 4; steps++)
+        for (int hole = 0; hole < 4; hole++)
+            grow_under_iteration(steps, hole);
+}
+
+static void test_iteration_is_over(void **state)
+{
+    gc_heap *heap = gc_heap_new(NULL);
+    gc_weakdict *s = gc_weakset_new(heap);
+    thing *last = new_thing(heap, 0);
+    size_t bytes = SIZE_MAX;
+    gc_weakdict_iter it;
+
+    (void)state;
+    gc_weakdict_begin(&it, s);
+    gc_weakdict_end(&it);
+    assert_true(gc_weakset_add(s, last));
+    for (int i = 0; i < 1000; i++) {
+        /* let a thing pass through the set */
+        thing *t = new_thing(heap, i);
+        assert_true(gc_weakset_add(s, t));
+        gc_decref(last);
+        last = t;
+        if (i == 100)
+            bytes = gc_heap_bytes(heap);
+        if (!KEEPS_THE_DEAD)
+            assert_true(gc_heap_bytes(heap) <= bytes);
+    }
+    gc_decref(last), gc_decref(s);
+    assert_int_equal(gc_heap_free(heap), 0);
+}
+
 static void test_replaced_value(void **state)
 {
     gc_heap *heap = gc_heap_new(NULL);
@@ -295,6 +364,156 @@ static void test_cascading_deletes(void **state)
     assert_int_equal(gc_heap_free(heap), 0);
 }
 
+static gc_weakdict *shrinking;
+static thing *sixteen[16], *another;
+
+static void build_anew(void)
+{
+    compared = NULL;
+    for (int i = 0; i < 15; i++)
+        assert_true(gc_weakdict_delete(shrinking, sixteen[i]));
+    another = new_thing(gc_heap_of(shrinking), 8 * 16);
+    assert_true(gc_weakset_add(shrinking, another));
+}
+
+static void test_built_anew_while_searching(void **state)
+{
+    gc_heap *heap = gc_heap_new(NULL);
+    thing *same = new_thing(heap, 8 * 15);
+
+    (void)state;
+    shrinking = gc_weakset_new(heap);
+    for (int i = 0; i < 16; i++) {
+        sixteen[i] = new_thing(heap, 8 * i);
+        assert_true(gc_weakset_add(shrinking, sixteen[i]));
+    }
+    compared = build_anew;
+    assert_true(gc_weakdict_contains(shrinking, same));
+    assert_null(compared);
+    assert_int_equal(gc_weakdict_len(shrinking), 2);
+    for (int i = 0; i < 16; i++)
+        gc_decref(sixteen[i]);
+    gc_decref(same), gc_decref(another), gc_decref(shrinking);
+    assert_int_equal(gc_heap_free(heap), 0);
+}
+
+static void take_out_the_first(void)
+{
+    compared = NULL;
+    assert_true(gc_weakdict_delete(shrinking, sixteen[0]));
+}
+
+static void test_taken_out_while_compared(void **state)
+{
+    gc_heap *heap = gc_heap_new(NULL);
+    thing *same = new_thing(heap, 3);
+
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        shrinking = gc_weakset_new(heap);
+        for (int k = 0; k < 2; k++) {
+            sixteen[k] = new_thing(heap, 3 + 8 * k);
+            assert_true(gc_weakset_add(shrinking, sixteen[k]));
+        }
+        compared = take_out_the_first;
+        assert_false(i == 0 ? gc_weakdict_contains(shrinking, same)
+                            : gc_weakdict_delete(shrinking, same));
+        assert_int_equal(gc_weakdict_len(shrinking), 1);
+        gc_decref(sixteen[0]), gc_decref(sixteen[1]);
+        gc_decref(shrinking);
+    }
+    gc_decref(same);
+    assert_int_equal(gc_heap_free(heap), 0);
+}
+
+static thing *added[MANY];
+
+static void make_it_grow(void)
+{
+    compared = NULL;
+    for (int i = 0; i < MANY; i++) {
+        added[i] = new_thing(gc_heap_of(shrinking), 1000 + i);
+        assert_true(gc_weakset_add(shrinking, added[i]));
+    }
+}
+
+/* Two of each hash, one after the other. */
+static int number_of_place(int i)
+{
+    return i / 2 + i % 2 * 8;
+}
+
+static void search_while_it_grows(int size, int wanted)
+{
+    gc_heap *heap = gc_heap_new(NULL);
+    thing *same = new_thing(heap, number_of_place(wanted));
+
+    shrinking = gc_weakset_new(heap);
+    for (int i = 0; i < size; i++) {
+        sixteen[i] = new_thing(heap, number_of_place(i));
+        assert_true(gc_weakset_add(shrinking, sixteen[i]));
+    }
+    compared = make_it_grow;
+    assert_true(gc_weakdict_contains(shrinking, same));
+    assert_null(compared);
+    for (int i = 0; i < size; i++)
+        gc_decref(sixteen[i]);
+    let_go_of(added), gc_decref(same), gc_decref(shrinking);
+    assert_int_equal(gc_heap_free(heap), 0);
+}
+
+static void test_growth_while_searching(void **state)
+{
+    (void)state;
+    for (int size = 1; size <= 16; size++)
+        for (int wanted = 0; wanted < size; wanted++)
+            search_while_it_grows(size, wanted);
+}
+
+static bool refuse_to_hash(void *object, size_t *hash)
+{
+    (void)object, (void)hash;
+    return false;
+}
+
+static void must_not_compare(void)
+{
+    fail();
+}
+
+static void try_key(gc_weakdict *d, thing *other, thing *key,
+                    thing *value)
+{
+    assert_true(gc_weakdict_set(d, other, value));
+    compared = must_not_compare;
+    assert_false(gc_weakdict_set(d, key, value));
+    assert_null(gc_weakdict_setdefault(d, key, value));
+    assert_null(gc_weakdict_get(d, key));
+    assert_null(gc_weakdict_pop(d, key));
+    assert_false(gc_weakdict_contains(d, key));
+    assert_false(gc_weakdict_delete(d, key));
+    compared = NULL;
+    assert_int_equal(gc_weakdict_len(d), 1);
+    assert_int_equal(gc_refcount(key), 1);
+    gc_decref(d);
+}
+
+static void test_unhashable_keys(void **state)
+{
+    gc_heap *heap = gc_heap_new(NULL);
+    gc_type type = thing_type;
+
+    (void)state;
+    type.hash = refuse_to_hash;
+    thing *key = gc_new(heap, &type), *value = new_thing(heap, 1);
+    thing *other = new_thing(heap, 0);
+    try_key(gc_weakkeydict_new(heap), other, key, value);
+    try_key(gc_weakvaluedict_new(heap), other, key, value);
+    try_key(gc_weakset_new(heap), other, key, NULL);
+    gc_decref(key), gc_decref(value), gc_decref(other);
+    assert_int_equal(gc_heap_free(heap), 0);
+}
+
 static void test_rings(void **state)
 {
     gc_heap *heap = gc_heap_new(NULL);
@@ -317,6 +536,60 @@ static void test_rings(void **state)
     assert_int_equal(gc_heap_count(heap), 1);
     gc_decref(v);
     assert_int_equal(gc_heap_free(heap), 0);
+}
+
+static gc_weakdict *in_between;
+static thing *probe;
+static int visits, met_in_between;
+
+static void walk_and_take(gc_weakref *ref, void *closure)
+{
+    gc_weakdict_iter it;
+    void *key, *value;
+
+    (void)ref, (void)closure;
+    visits++;
+    gc_weakdict_begin(&it, in_between);
+    while (gc_weakdict_next(&it))
+        met_in_between++;
+    gc_weakdict_end(&it);
+    met_in_between += gc_weakdict_contains(in_between, probe);
+    met_in_between += gc_weakdict_popitem(in_between, &key, &value);
+}
+
+static void meet_no_dead(gc_weakdict *d, thing *dead[], thing *kept[])
+{
+    gc_heap *heap = gc_heap_of(d);
+
+    visits = met_in_between = 0;
+    in_between = d;
+    probe = new_thing(heap, 1);
+    for (int i = 0; i < MANY; i++)
+        gc_set_field(&dead[i]->other, dead[(i + 1) % MANY]);
+    gc_weakref *ref = gc_weakref_new(dead[0], walk_and_take, NULL);
+    let_go_of(dead);
+    gc_collect(heap);
+    assert_int_equal(visits, 1);
+    assert_int_equal(met_in_between, 0);
+    assert_int_equal(gc_weakdict_len(d), 0);
+    for (int i = 0; i < MANY; i++)
+        assert_int_equal(gc_refcount(kept[i]), 1);
+    let_go_of(kept), gc_decref(ref), gc_decref(d), gc_decref(probe);
+    assert_int_equal(gc_heap_free(heap), 0);
+}
+
+static void test_dead_are_not_met(void **state)
+{
+    gc_heap *heap = gc_heap_new(NULL), *other = gc_heap_new(NULL);
+    gc_weakdict *d = gc_weakvaluedict_new(heap);
+    gc_weakdict *e = gc_weakkeydict_new(other);
+    thing *keys[MANY], *values[MANY];
+
+    (void)state;
+    fill(d, keys, values);
+    meet_no_dead(d, values, keys);
+    fill(e, keys, values);
+    meet_no_dead(e, keys, values);
 }
 
 static bool fill_on_budget(budget *b)
@@ -352,6 +625,51 @@ static void test_dictionaries_out_of_memory(void **state)
     }
 }
 
+static gc_weakdict *growing;
+static thing *ten_keys[10], *one_value;
+static int entered;
+
+static void prepare_entries(gc_heap *heap)
+{
+    growing = gc_weakvaluedict_new(heap);
+    one_value = new_thing(heap, 1000);
+    for (int i = 0; i <= entered; i++)
+        ten_keys[i] = new_thing(heap, i);
+    for (int i = 0; i < entered; i++)
+        assert_true(gc_weakdict_set(growing, ten_keys[i], one_value));
+}
+
+static bool enter_one_more(gc_heap *heap)
+{
+    (void)heap;
+    return gc_weakdict_set(growing, ten_keys[entered], one_value);
+}
+
+static void look_at_entries(bool succeeded)
+{
+    size_t length = (size_t)entered + succeeded;
+
+    assert_int_equal(gc_weakdict_len(growing), length);
+    for (int i = 0; i <= entered; i++)
+        assert_int_equal(gc_weakdict_contains(growing, ten_keys[i]),
+                         i < entered || succeeded);
+    gc_clear_field(&one_value);
+    assert_int_equal(gc_weakdict_len(growing), 0);
+    for (int i = 0; i <= entered; i++) {
+        assert_int_equal(gc_refcount(ten_keys[i]), 1);
+        gc_clear_field(&ten_keys[i]);
+    }
+    gc_clear_field(&growing);
+}
+
+static void test_one_refusal(void **state)
+{
+    (void)state;
+    for (entered = 0; entered < 10; entered++)
+        fail_each_in_turn(&(trial) { prepare_entries, enter_one_more,
+                                     look_at_entries });
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -362,11 +680,19 @@ int main(void)
         cmocka_unit_test(test_popitem_update_clear),
         cmocka_unit_test(test_set),
         cmocka_unit_test(test_growth_while_iterating),
+        cmocka_unit_test(test_holes_while_iterating),
+        cmocka_unit_test(test_iteration_is_over),
         cmocka_unit_test(test_changes_while_iterating),
         cmocka_unit_test(test_replaced_value),
         cmocka_unit_test(test_cascading_deletes),
+        cmocka_unit_test(test_taken_out_while_compared),
+        cmocka_unit_test(test_growth_while_searching),
+        cmocka_unit_test(test_built_anew_while_searching),
+        cmocka_unit_test(test_unhashable_keys),
+        cmocka_unit_test(test_dead_are_not_met),
         cmocka_unit_test(test_rings),
         cmocka_unit_test(test_dictionaries_out_of_memory),
+        cmocka_unit_test(test_one_refusal),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

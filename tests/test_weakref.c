@@ -115,10 +115,12 @@ static void test_misplaced_weak_list(void **state)
 
     (void)state;
     assert_null(gc_type_error(&t));
-    for (size_t i = 1; i <= sizeof(thing) + 8; i++) {
+    t.fields = NULL;
+    for (size_t i = 1; i <= 2 * sizeof(thing); i++) {
         t.weaklist_offset = i;
-        assert_int_equal(gc_type_error(&t) == NULL, i % 8 == 0
-            && i >= sizeof(gc_object) && i < sizeof(thing));
+        assert_int_equal(gc_type_error(&t) == NULL,
+            i % _Alignof(gc_weakref *) == 0 && i >= sizeof(gc_object)
+            && i + sizeof(gc_weakref *) <= sizeof(thing));
     }
 }
 
@@ -144,6 +146,54 @@ static void test_list_of_references(void **state)
     assert_true(gc_weakref_get_callback(one) == NULL);
     assert_noted("one ");
     gc_decref(one), gc_decref(ref);
+    assert_int_equal(gc_heap_free(heap), 0);
+}
+
+static void test_repr_is_cut(void **state)
+{
+    static const char whole[] = "to thing anton-who-has-a-long-name";
+    gc_heap *heap = gc_heap_new(NULL);
+    thing *a = new_thing(heap, "anton-who-has-a-long-name");
+    gc_weakref *ref = gc_weakref_new(a, NULL, NULL);
+    char text[101] = "";
+
+    (void)state;
+    for (size_t size = 1; size <= 100; size++) {
+        memset(text, 'Z', 100);
+        gc_weakref_type.repr(ref, text, size);
+        assert_non_null(memchr(text, '\0', size));
+        assert_int_equal(strspn(text + size, "Z"), 100 - size);
+        if (size > 10)
+            assert_memory_equal(text, whole, strlen(text));
+    }
+    assert_string_equal(text, whole);
+    gc_decref(a), gc_decref(ref);
+    assert_int_equal(gc_heap_free(heap), 0);
+}
+
+static void test_dump_of_references(void **state)
+{
+    gc_heap *heap = gc_heap_new(NULL);
+    thing *a = new_thing(heap, "a"), *b = new_thing(heap, "b");
+
+    (void)state;
+    /* not under stress */
+    #ifdef GC_STRESS
+    gc_heap_free(heap);
+    skip();
+    #endif
+    gc_weakref *dead = gc_weakref_new(b, NULL, NULL);
+    gc_decref(b);
+    gc_weakref *proxy = gc_proxy_new(a, note, a);
+    assert_dump(heap, NULL,
+        "object a type=thing name=\"a\" refcount=2 generation=0\n"
+        "object dead type=weakref name=\"dead\" refcount=1 "
+        "generation=0\n"
+        "object to thing a type=weakproxy name=\"to thing a\" "
+        "refcount=1 generation=0\n"
+        "ref to thing a - a\n"
+        "weak to thing a referent a\n");
+    gc_decref(proxy), gc_decref(a), gc_decref(dead);
     assert_int_equal(gc_heap_free(heap), 0);
 }
 
@@ -351,7 +401,7 @@ static void test_made_by_a_finalizer(void **state)
         gc_decref(t);
         assert_int_equal(gc_collect(heap), ring);
         assert_null(gc_weakref_get(made));
-        assert_noted(ring ? "" : "made ");
+        assert_noted("made ");
         gc_decref(made);
     }
     assert_int_equal(gc_heap_free(heap), 0);
@@ -377,6 +427,55 @@ static void test_references_to_the_resurrected(void **state)
         gc_clear_field(&saved->left);
         gc_decref(saved);
     }
+    assert_int_equal(gc_heap_free(heap), 0);
+}
+
+static void make_shared_reference(void *object)
+{
+    made = gc_weakref_new(object, NULL, NULL);
+}
+
+static void test_made_by_a_legacy_finalizer(void **state)
+{
+    gc_heap *heap = gc_heap_new(NULL);
+    gc_type type = thing_type;
+
+    (void)state;
+    type.legacy_finalize = make_shared_reference;
+    made = NULL;
+    gc_decref(gc_new(heap, &type));
+    assert_non_null(made);
+    assert_null(gc_weakref_get(made));
+    gc_decref(made);
+    assert_int_equal(gc_heap_free(heap), 0);
+}
+
+static thing *target;
+
+static void refer_to_target(void *object)
+{
+    (void)object;
+    if (made == NULL)
+        made = gc_weakref_new(target, NULL, NULL);
+}
+
+static void test_shared_one_made_meanwhile(void **state)
+{
+    gc_heap *heap = gc_heap_new(NULL);
+    gc_type type;
+
+    (void)state;
+    target = new_thing(heap, "target");
+    made = NULL;
+    thing *t = new_with(heap, &type, refer_to_target);
+    gc_set_field(&t->left, t);
+    gc_decref(t);
+    gc_set_threshold(heap, 1, 10, 10);
+    gc_weakref *ref = gc_weakref_new(target, NULL, NULL);
+    assert_non_null(made);
+    assert_ptr_equal(ref, made);
+    assert_int_equal(gc_getweakrefcount(target), 1);
+    gc_decref(ref), gc_decref(made), gc_decref(target);
     assert_int_equal(gc_heap_free(heap), 0);
 }
 
@@ -454,6 +553,44 @@ static void test_equality_and_hash(void **state)
     assert_true(gc_hash(ra, &hash) && hash == 'x');
     assert_false(gc_hash(rb, &hash));
     gc_decref(ra), gc_decref(rb), gc_decref(p);
+    assert_int_equal(gc_heap_free(heap), 0);
+}
+
+static void test_dead_are_not_equal(void **state)
+{
+    gc_heap *heap = gc_heap_new(NULL);
+    thing *a = new_thing(heap, "a"), *b = new_thing(heap, "b");
+    gc_weakref *ra = gc_weakref_new(a, NULL, NULL);
+    gc_weakref *rb = gc_weakref_new(b, NULL, NULL);
+
+    (void)state;
+    gc_decref(b);
+    assert_false(gc_equal(ra, rb) || gc_equal(rb, ra));
+    gc_decref(a);
+    assert_false(gc_equal(ra, rb) || gc_equal(rb, ra));
+    assert_true(gc_equal(ra, ra) && gc_equal(rb, rb));
+    gc_decref(ra), gc_decref(rb);
+    assert_int_equal(gc_heap_free(heap), 0);
+}
+
+static bool agree(void *object, void *other)
+{
+    (void)object, (void)other;
+    return true;
+}
+
+static void test_reflected_equality(void **state)
+{
+    gc_type agreeing_type = thing_type;
+    gc_heap *heap = gc_heap_new(NULL);
+    thing *a = new_thing(heap, "a"), *b = new_thing(heap, "b");
+
+    (void)state;
+    agreeing_type.equal = agree;
+    thing *yes = gc_new(heap, &agreeing_type);
+    assert_true(gc_equal(yes, a) && gc_equal(a, yes));
+    assert_true(!gc_equal(a, b) && gc_equal(a, a));
+    gc_decref(a), gc_decref(b), gc_decref(yes);
     assert_int_equal(gc_heap_free(heap), 0);
 }
 
@@ -566,6 +703,23 @@ static void test_finalize_at_exit(void **state)
     assert_noted("last registers another first ");
 }
 
+static void note_whether_enabled(void *heap)
+{
+    strcat(noted, gc_is_enabled(heap) ? "enabled " : "disabled ");
+}
+
+static void test_no_collections_at_exit(void **state)
+{
+    gc_heap *heap = gc_heap_new(NULL);
+    thing *a = new_thing(heap, "a");
+
+    (void)state;
+    gc_finalize(a, note_whether_enabled, heap);
+    assert_true(gc_is_enabled(heap));
+    assert_int_equal(gc_heap_free(heap), 1);
+    assert_noted("disabled ");
+}
+
 static void register_too_late(void *object)
 {
     static char never[] = "never";
@@ -662,6 +816,50 @@ static void test_references_out_of_memory(void **state)
     }
 }
 
+static gc_weakref *shared, *told_one;
+static gc_finalizer *waiting;
+
+static void prepare_target(gc_heap *heap)
+{
+    target = new_thing(heap, "target");
+}
+
+static void give_up_what_was_made(void)
+{
+    if (waiting != NULL)
+        assert_true(gc_finalizer_detach(waiting));
+    gc_xdecref(shared), gc_xdecref(told_one);
+}
+
+static bool refer_in_three_ways(gc_heap *heap)
+{
+    (void)heap;
+    shared = gc_weakref_new(target, NULL, NULL);
+    told_one = gc_weakref_new(target, note, target);
+    waiting = gc_finalize(target, take_down, target);
+    if (shared != NULL && told_one != NULL && waiting != NULL)
+        return true;
+    give_up_what_was_made();
+    return false;
+}
+
+static void look_at_target(bool succeeded)
+{
+    assert_int_equal(gc_getweakrefcount(target), succeeded ? 3 : 0);
+    assert_int_equal(gc_refcount(target), succeeded ? 2 : 1);
+    if (succeeded)
+        give_up_what_was_made();
+    gc_decref(target);
+    assert_noted("");
+}
+
+static void test_one_refusal(void **state)
+{
+    (void)state;
+    fail_each_in_turn(&(trial) { prepare_target, refer_in_three_ways,
+                                 look_at_target });
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -670,23 +868,31 @@ int main(void)
         cmocka_unit_test(test_referent),
         cmocka_unit_test(test_not_weakly_referable),
         cmocka_unit_test(test_list_of_references),
+        cmocka_unit_test(test_repr_is_cut),
+        cmocka_unit_test(test_dump_of_references),
         cmocka_unit_test(test_all_cleared_before_callbacks),
         cmocka_unit_test(test_callback_that_collects),
         cmocka_unit_test(test_farewells),
         cmocka_unit_test(test_immortal_reference),
         cmocka_unit_test(test_garbage_is_not_called),
         cmocka_unit_test(test_callback_may_drop_its_reference),
+        cmocka_unit_test(test_made_by_a_legacy_finalizer),
+        cmocka_unit_test(test_shared_one_made_meanwhile),
         cmocka_unit_test(test_made_by_a_finalizer),
         cmocka_unit_test(test_references_to_the_resurrected),
         cmocka_unit_test(test_the_postponed_are_dead),
+        cmocka_unit_test(test_dead_are_not_equal),
+        cmocka_unit_test(test_reflected_equality),
         cmocka_unit_test(test_equality_and_hash),
         cmocka_unit_test(test_proxy),
         cmocka_unit_test(test_derived_references),
+        cmocka_unit_test(test_no_collections_at_exit),
         cmocka_unit_test(test_every_order_of_death),
         cmocka_unit_test(test_finalize_too_late),
         cmocka_unit_test(test_finalize),
         cmocka_unit_test(test_finalize_at_exit),
         cmocka_unit_test(test_references_out_of_memory),
+        cmocka_unit_test(test_one_refusal),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
