@@ -53,7 +53,12 @@ for_book  := pandoc lualatex:texlive-luatex lmodern.sty:lmodern \
              JetBrainsMono-Regular.ttf:fonts-jetbrains-mono \
              pdftotext:poppler-utils \
              hyph_en_GB.dic:hyphen-en-gb
-for_check := clang valgrind python3
+for_check := clang valgrind python3 g++
+# What check-ports would like; it goes on without.
+for_ports := gnu/stubs-32.h:gcc-12-multilib musl-gcc:musl-tools \
+             qemu-s390x:qemu-user \
+             s390x-linux-gnu-gcc-12:gcc-12-s390x-linux-gnu \
+             /usr/s390x-linux-gnu/include/stdlib.h:libc6-dev-s390x-cross
 for_oracle := python3.11/Python.h:python3-dev
 
 goals := $(or $(MAKECMDGOALS),help)
@@ -63,6 +68,9 @@ needs := $(if $(filter-out deps help clean,$(goals)),$(for_code)) \
          $(if $(filter check check-%,$(goals)),$(for_check)) \
          $(if $(filter check %oracle,$(goals)),\
              $(for_oracle))
+ifneq (,$(filter deps,$(goals)))
+needs += $(if $(filter check-ports,$(goals)),$(for_ports))
+endif
 ifeq ($(goals),deps)
 needs := $(for_code) $(for_book) $(for_check) $(for_oracle)
 endif
@@ -396,10 +404,11 @@ gates := check-roots check-layout check-warnings check-asan \
          check-stress check-self check-valgrind check-drift \
          check-golden check-records check-visit \
          check-oracle check-exercises check-book check-printed \
-         check-readme check-gates
+         check-readme check-floors check-cxx check-gates
 .PHONY: $(gates)
 ifneq (,$(filter check check-%,$(goals)))
-rules := $(shell sed -n 's/^\(check-[a-z]*\):.*/\1/p' Makefile)
+rules := $(shell sed -n 's/^\(check-[a-z]*\):.*/\1/p' Makefile | \
+           grep -v ports)
 $(foreach g,$(filter-out $(gates),$(rules)),\
     $(error $g has a rule, but is not on the list of gates))
 $(foreach g,$(filter-out $(rules),$(gates)),\
@@ -442,6 +451,27 @@ check-valgrind: build/$(last)/tangled
 
 check-drift: build/$(last)/tangled $(press)/tangled
 	$(press)/publish -n build/$(last)
+
+check-floors: build/$(last)/programs
+	$(press)/floors build/$(last)
+
+# The header as C++17 and as C23, with places and without.
+cxx := -Wall -Wextra -Wpedantic -Werror -Ibuild/$(last)/plain/code
+check-cxx: build/$(last)/programs
+	for places in -DGC_PLACES -UGC_PLACES; do \
+	    echo '#include "janitor.h"' | gcc -std=c2x $$places \
+	        $(cxx) -fsyntax-only -x c - && \
+	    echo '#include "janitor.h"' | g++ -std=c++17 $$places \
+	        $(cxx) -fsyntax-only -x c++ - || exit 1; \
+	done
+	g++ -std=c++17 $(cxx) -o build/ring $(press)/ring.cpp \
+	    build/$(last)/libjanitor.a
+	build/ring
+
+# Half a minute, but a download: no part of "make check".
+.PHONY: check-ports
+check-ports: build/$(last)/tangled
+	$(press)/ports build/$(last)
 
 check-golden: plain-$(last)
 	$(press)/golden build/$(last)/plain/tests
