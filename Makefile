@@ -288,7 +288,8 @@ or_said := || test $$? = 1
 
 # The exercises, of whose files the catalogue is the last made.
 answers := $(wildcard chapters/A*.nw)
-build/exercises/catalogue: $(chapters) $(answers) $(press)/tangled
+build/exercises/catalogue: book.md $(chapters) $(answers) \
+        $(press)/tangled
 	$(press)/extract
 
 .PHONY: exercises exercise progress watch puzzle
