@@ -146,6 +146,7 @@ demos   := $(patsubst $(STAGE)/%.c,%,$(filter $(STAGE)/%.c,$(files)))
 archive := $(bin)/libjanitor.a
 
 $(dir)/programs: $(addprefix $(bin)/,$(tests) $(demos))
+	echo '$(STAGE) is built'
 	touch $@
 $(bin)/demos: $(addprefix $(bin)/,$(demos))
 	mkdir -p $(@D)
@@ -209,11 +210,12 @@ clean:
 $(press)/tangled: $(wildcard chapters/[A-Z]*.nw)
 	mkdir -p $(press)
 	for root in $$(notangle -R'press files' $^); do \
-	    notangle -R"$$root" $^ > $(press)/.new || exit 1; \
-	    cmp -s $(press)/.new $(press)/$$root || \
-	        mv $(press)/.new $(press)/$$root; \
+	    notangle -R"$$root" $^ > $(press)/.new$$$$ || exit 1; \
+	    cmp -s $(press)/.new$$$$ $(press)/$$root || \
+	        mv $(press)/.new$$$$ $(press)/$$root; \
 	    chmod 755 $(press)/$$root; \
 	done
+	rm -f $(press)/.new*
 	touch $@
 tangling := $(addprefix $(press)/,\
               tangle stage.awk names.awk tidy.awk nearest.awk)
