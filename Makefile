@@ -378,8 +378,8 @@ book: build/book.pdf
 # Who runs ./check/NAME; and the preface does an exercise of ch02.
 checked := $(foreach c,$(chapters),$(if \
     $(shell grep -l '^\$$ \./check/' $c),ch$(call number,$c)))
-pages := book.md Makefile .ci/run $(wildcard chapters/*.nw) \
-         $(wildcard figures/* figures/*/*)
+pages := book.md Makefile $(wildcard .ci/* chapters/*.nw \
+         figures/* figures/*/*)
 build/book.pdf: $(pages) $(press)/tangled \
         $(stages:%=build/%/programs) \
         $(foreach s,$(checked),build/$s/check/demos) \
