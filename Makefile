@@ -284,6 +284,8 @@ numbered := $(filter-out chE,$(stages))
 $(numbered:%=diff-%): diff-%: \
         $$(call upto,$$*,$(stages:%=build/%/tangled))
 	$(press)/changes -d $*
+diff-chE: ; echo 'Appendix E adds tests; the program is that of $(lastword \
+    $(numbered)).'
 
 # A verdict is no error of make's, nor is a word to the reader.
 or_said := || test $$? = 1
