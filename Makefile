@@ -10,6 +10,7 @@
 #: make diff-ch03     show what chapter 3 changes in the program
 #: make exercises     lay out the exercises, in exercises/
 #: make exercise      grade one: EX=2.8; or give a hint: HINT=1
+#: make debug EX=2.8  gdb, where it fails; make debug ch03: a chapter
 #: make progress      say what has passed, and what is next
 #: make watch         grade an exercise whenever it is saved
 #: make puzzle CH=3   who survives? with SEED=42, OUT=heap.pdf
@@ -63,6 +64,7 @@ for_oracle := python3.11/Python.h:python3-dev
 
 goals := $(or $(MAKECMDGOALS),help)
 needs := $(if $(filter-out deps help clean,$(goals)),$(for_code)) \
+         $(if $(filter debug,$(goals)),gdb) \
          $(if $(filter book page check check-book check-printed,\
              $(goals)),$(for_book)) \
          $(if $(filter check check-%,$(goals)),$(for_check)) \
@@ -109,7 +111,8 @@ deps:
 ifneq (,$(missing))
 	for tool in $(sudo) apt-get; do \
 	    command -v $$tool > /dev/null || { \
-	        echo "no $$tool here; please install $(tools)" >&2; \
+	        echo "no $$tool here; please install these packages," \
+	            "or what they are called there: $(packages)" >&2; \
 	        exit 1; }; \
 	done
 	echo 'Going to install: $(packages)'
@@ -136,13 +139,14 @@ FLAGS.plain    := -O2 -g
 FLAGS.asan     := -O1 -g -DTEST_SHRINK=100 -fno-omit-frame-pointer \
                   -fsanitize=address,undefined \
                   -fno-sanitize-recover=all
+FLAGS.debug    := -Og -g3
 FLAGS.check    := -O1 -g -DGC_CHECK
 FLAGS.stress   := $(subst =100,=10000,$(FLAGS.asan)) -DGC_STRESS
 FLAGS.memcheck := -O1 -g -DTEST_SHRINK=100
 RUN.memcheck   := valgrind -q --error-exitcode=99 --leak-check=full \
                   --show-leak-kinds=all --errors-for-leak-kinds=all \
-                  --fullpath-after=$(CURDIR)/
-export ASAN_OPTIONS := strip_path_prefix=$(CURDIR)/
+                  --fullpath-after='$(CURDIR)/'
+export ASAN_OPTIONS := strip_path_prefix='$(CURDIR)/'
 CFLAGS   = -std=c11 $(WARN) $(FLAGS.$(VARIANT))
 INCLUDES = -I$(dir)/src/code -I$(dir)/src/tests
 
@@ -167,6 +171,7 @@ $(obj)/tests/asserted.o: $(counting) Makefile
 	$(CC) $(CFLAGS) $(INCLUDES) -c -o $@ $(press)/asserted.c
 
 $(dir)/programs: $(addprefix $(bin)/,$(tests) $(demos))
+	echo '$(STAGE) is built'
 	touch $@
 $(bin)/demos: $(addprefix $(bin)/,$(demos))
 	mkdir -p $(@D)
@@ -195,7 +200,7 @@ logs := $(tests:%=$(obj)/%.log)
 .PHONY: tests warnings FORCE
 tests: $(logs)
 $(logs): $(obj)/%.log: $(bin)/% $(if $(AGAIN),FORCE)
-	$(if $(filter plain,$(VARIANT)),,QUIET=1) \
+	$(if $(AGAIN),,QUIET=1) \
 	    $(press)/try $< $@ $(RUN.$(VARIANT))
 
 # Once without #line, which hides some warnings; by both compilers.
@@ -230,11 +235,12 @@ clean:
 $(press)/tangled: $(wildcard chapters/[A-Z]*.nw)
 	mkdir -p $(press)
 	for root in $$(notangle -R'press files' $^); do \
-	    notangle -R"$$root" $^ > $(press)/.new || exit 1; \
-	    cmp -s $(press)/.new $(press)/$$root || \
-	        mv $(press)/.new $(press)/$$root; \
+	    notangle -R"$$root" $^ > $(press)/.new$$$$ || exit 1; \
+	    cmp -s $(press)/.new$$$$ $(press)/$$root || \
+	        mv $(press)/.new$$$$ $(press)/$$root; \
 	    chmod 755 $(press)/$$root; \
 	done
+	rm -f $(press)/.new*
 	touch $@
 tangling := $(addprefix $(press)/,\
               tangle stage.awk names.awk tidy.awk nearest.awk)
@@ -265,34 +271,63 @@ totals = gawk -f $(press)/totals.awk \
          $$(find $1 -name 'test_*.log' -o -name 'test_*.failed' | \
             sort)
 
+ifeq (,$(filter debug,$(goals)))
 $(stages): %: build/%/programs
 	$(MAKE) STAGE=$* AGAIN=1 tests
 	$(call totals,build/$*/obj-plain)
+else
+# make debug ch03: here the name of a chapter is no more than a name.
+$(stages): ;
+named := $(firstword $(filter $(stages),$(goals)))
+.PHONY: debug $(stages)
+debug: $(if $(named),build/$(named)/tangled,build/exercises/catalogue)
+	EX='$(EX)' STAGE='$(named)' \
+	    PROGRAM='$(firstword $(call shown,$(named)))' \
+	    $(press)/debug $(or_said)
+endif
 
 test: $(stages:%=plain-%)
 	$(call totals,build/ch*/obj-plain)
 $(stages:%=plain-%): plain-%: build/%/programs
 	$(MAKE) STAGE=$* tests
 
-numbered := $(filter-out chE,$(stages))
-$(numbered:%=run-%): run-%: build/%/programs
-	test -x build/$*/demo || \
-	    { echo '$* has no demonstration program' >&2; exit 1; }
-	cd build/$* && ./demo
+# What run-ch03 shows, and debug ch03: PROGRAM, or the demonstration.
+# One that means to fail, as in Chapter 1, may.
+shown      = $(or $(PROGRAM),$(shown.$1),demo)
+shown.ch08 := look hunt witness
+shown.chE  := test_cpython_gc
+$(stages:%=run-%): run-%: build/%/programs
+	cd build/$* && for p in $(call shown,$*); do \
+	    test -x $$p || { echo "$* has no program $$p, but" \
+	        $(patsubst ./%,%,$$(find . -maxdepth 1 -type f -perm -1)); \
+	        break; }; \
+	    echo "$$ build/$*/$$p"; \
+	    ./$$p || echo "($$p ended with status $$?)"; \
+	done
 
+numbered := $(filter-out chE,$(stages))
 $(numbered:%=diff-%): diff-%: \
         $$(call upto,$$*,$(stages:%=build/%/tangled))
 	$(press)/changes -d $*
+diff-chE: ; echo 'Appendix E adds tests; the program is that of $(lastword \
+    $(numbered)).'
+
+# A verdict is no error of make's, nor is a word to the reader.
+or_said := || test $$? = 1
 
 # The exercises, of whose files the catalogue is the last made.
 answers := $(wildcard chapters/A*.nw)
-build/exercises/catalogue: $(chapters) $(answers) $(press)/tangled
+build/exercises/catalogue: book.md $(chapters) $(answers) \
+        $(press)/tangled
 	$(press)/extract
 
 .PHONY: exercises exercise progress watch puzzle
 exercises exercise progress watch: build/exercises/catalogue
-exercises: ; $(press)/lay
-exercise:  ; EX='$(EX)' HINT='$(HINT)' $(press)/exercise
+exercises: $(stages:%=build/%/tangled)
+	$(press)/lay
+exercise:
+	EX='$(EX)' HINT='$(HINT)' ANSWER='$(ANSWER)' \
+	    $(press)/exercise $(or_said)
 progress:  ; $(press)/progress
 watch:     ; $(press)/watch
 puzzle: build/$(last)/programs
@@ -303,7 +338,7 @@ $(stages:%=library-%): library-%: build/%/tangled
 	$(MAKE) STAGE=$* VARIANT=asan build/$*/asan/libjanitor.a
 
 ch% run-ch% diff-ch%:
-	echo 'there is no chapter $*, only $(stages)' >&2; exit 1
+	$(error there is no chapter $*, only $(stages))
 
 # What a clock says is recorded, not asked at every build; ONLY=advice
 # asks one program.
@@ -374,21 +409,24 @@ MAKEFLAGS += -j$(shell nproc)
 endif
 endif
 
-# The weaver says nothing unless something is wrong.
+# The weaver has nothing to say unless something is wrong; how far it
+# has come, it says to file 3.
 book: build/book.pdf
 build/workshop.pdf: build/book.pdf ;
 # Who runs ./check/NAME; and the preface does an exercise of ch02.
 checked := $(foreach c,$(chapters),$(if \
     $(shell grep -l '^\$$ \./check/' $c),ch$(call number,$c)))
-pages := book.md Makefile .ci/run $(wildcard chapters/*.nw) \
-         $(wildcard figures/* figures/*/*)
+pages := book.md Makefile $(wildcard .ci/* chapters/*.nw \
+         figures/* figures/*/*)
 build/book.pdf: $(pages) $(press)/tangled \
         $(stages:%=build/%/programs) \
         $(foreach s,$(checked),build/$s/check/demos) \
         | build/exercises/catalogue library-ch02
-	$(press)/weave build > build/weave.log 2>&1 && \
+	echo 'The programs are built. Now the pages:'
+	$(press)/weave build 3>&1 > build/weave.log 2>&1 && \
 	    ! test -s build/weave.log || \
 	    { cat build/weave.log >&2; rm -f $@; exit 1; }
+	echo 'The book is in $@.'
 
 # One chapter; its references need the last whole book, if any.
 chosen := $(if $(CH),$(shell printf ch%02d '$(CH:0%=%)'))
