@@ -9,11 +9,14 @@
 #: make run-ch03      run the demonstration of chapter 3
 #: make diff-ch03     show what chapter 3 changes in the program
 #: make exercises     lay out the exercises, in exercises/
-#: make exercise      grade one: EX=2.8; or give a hint: HINT=1
+#: make exercise      grade the current one: EX=2.8, EX=2, EX=all;
+#:                    or give a hint: HINT=1
 #: make debug EX=2.8  gdb, where it fails; make debug ch03: a chapter
-#: make progress      say what has passed, and what is next
-#: make watch         grade an exercise whenever it is saved
+#: make reset EX=2.8  begin one again; the old text is kept
+#: make progress      say what has passed, and what is next; CH=2
+#: make watch         take the screen, and grade what is saved
 #: make puzzle CH=3   who survives? with SEED=42, OUT=heap.pdf
+#: make sheet CH=4    N=10 of them on paper, with answers
 #: make oracle        compare with CPython: SEED, OPS, SEEDS, ORDER=list
 #: make measure       ask the clock again, for figures/measured/
 #: make tangle        write code/ and tests/ from the chapters
@@ -61,12 +64,15 @@ for_ports := gnu/stubs-32.h:gcc-12-multilib musl-gcc:musl-tools \
              s390x-linux-gnu-gcc-12:gcc-12-s390x-linux-gnu \
              /usr/s390x-linux-gnu/include/stdlib.h:libc6-dev-s390x-cross
 for_oracle := python3.11/Python.h:python3-dev
+for_watch := curses.h:libncurses-dev
 
 goals := $(or $(MAKECMDGOALS),help)
 needs := $(if $(filter-out deps help clean,$(goals)),$(for_code)) \
          $(if $(filter debug,$(goals)),gdb) \
-         $(if $(filter book page check check-book check-printed,\
+         $(if $(filter book page sheet check check-book check-printed,\
              $(goals)),$(for_book)) \
+         $(if $(filter watch check check-watch,$(goals)),\
+             $(for_watch)) \
          $(if $(filter check check-%,$(goals)),$(for_check)) \
          $(if $(filter check %oracle,$(goals)),\
              $(for_oracle))
@@ -74,7 +80,8 @@ ifneq (,$(filter deps,$(goals)))
 needs += $(if $(filter check-ports,$(goals)),$(for_ports))
 endif
 ifeq ($(goals),deps)
-needs := $(for_code) $(for_book) $(for_check) $(for_oracle)
+needs := $(for_code) $(for_book) $(for_check) $(for_oracle) \
+         $(for_watch)
 endif
 
 fonts := /usr/share/fonts /usr/local/share/fonts \
@@ -321,17 +328,19 @@ build/exercises/catalogue: book.md $(chapters) $(answers) \
         $(press)/tangled
 	$(press)/extract
 
-.PHONY: exercises exercise progress watch puzzle
-exercises exercise progress watch: build/exercises/catalogue
+.PHONY: exercises exercise progress watch reset puzzle sheet
+exercises exercise progress watch reset: build/exercises/catalogue
 exercises: $(stages:%=build/%/tangled)
 	$(press)/lay
 exercise:
 	EX='$(EX)' HINT='$(HINT)' ANSWER='$(ANSWER)' \
-	    $(press)/exercise $(or_said)
-progress:  ; $(press)/progress
+	    $(press)/choose $(or_said)
+reset:     ; EX='$(EX)' $(press)/reset $(or_said)
+progress:  ; CH='$(CH)' $(press)/progress $(or_said)
 watch:     ; $(press)/watch
-puzzle: build/$(last)/programs
-	CH='$(CH)' SEED='$(SEED)' OUT='$(OUT)' $(press)/puzzle $(last)
+puzzle sheet: build/$(last)/programs
+	CH='$(CH)' SEED='$(SEED)' OUT='$(OUT)' N='$(N)' \
+	    $(press)/$@ $(last)
 
 # For the exercises, which ask for it.
 $(stages:%=library-%): library-%: build/%/tangled
@@ -552,7 +561,12 @@ check-oracle: build/oracle/oracle build/chE/programs
 	    { cat build/oracle/bugs >&2; exit 1; }
 
 check-exercises: build/exercises/catalogue $(stages:%=library-%)
-	$(press)/prove
+	$(press)/prove $(CH)
+
+# Which assertions of the graders do nothing.
+.PHONY: check-graders
+check-graders: build/exercises/catalogue $(stages:%=library-%)
+	GRADERS=1 $(press)/prove $(CH)
 
 check-book: book
 
