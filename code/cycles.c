@@ -239,6 +239,7 @@ static size_t collect_main(gc_heap *heap, gc_info *info)
     int g = info->generation;
     gc_link *older = older_than(heap, g);
 
+    /* sort, while the heap is hushed */
     gc_hush(heap);
     merge_generations(heap, g);
     deduce_unreachable(heap);

@@ -120,6 +120,39 @@ static void report_rows(gc_heap *heap)
     gc_snapshot_free(s);
 }
 
+/* close a heap in two steps */
+static void bury_the_rest(gc_heap *heap, size_t leaked)
+{
+    heap->closing = true;
+    /* report what is still alive */
+    size_t shown = 0;
+    gc_each_object(heap, report_leak, &shown);
+    if (leaked > LEAKS_SHOWN) {
+        gc_say(heap, "leaked: and %zu more", leaked - LEAKS_SHOWN);
+        report_rows(heap);
+    }
+    if (heap->options.on_leak != NULL)
+        gc_each_object(heap, tell_of_leak, &heap->options);
+    gc_each_object(heap, destroy, NULL);
+    gc_each_object(heap, free_block, NULL);
+    /* free the dead of the checking build */
+    gc_each_in(&heap->dead, free_block, NULL);
+}
+
+static void give_back_heap(gc_heap *heap)
+{
+    /* give back what else the heap holds */
+    if (heap->callbacks != NULL)
+        gc_release(heap, heap->callbacks,
+                   heap->callback_room * sizeof *heap->callbacks);
+    if (heap->garbage != NULL)
+        gc_release(heap, heap->garbage,
+                   heap->garbage_room * sizeof *heap->garbage);
+    gc_clear_free_lists(heap);
+    gc_allocator a = heap->options.allocator;
+    a.release(a.context, heap, sizeof *heap);
+}
+
 size_t gc_heap_free(gc_heap *heap)
 {
     if (heap == NULL)
@@ -138,30 +171,8 @@ size_t gc_heap_free(gc_heap *heap)
     if (gc_give_up_garbage(heap))
         collect_the_rest(heap);
     size_t leaked = heap->count;
-    heap->closing = true;
-    /* report what is still alive */
-    size_t shown = 0;
-    gc_each_object(heap, report_leak, &shown);
-    if (leaked > LEAKS_SHOWN) {
-        gc_say(heap, "leaked: and %zu more", leaked - LEAKS_SHOWN);
-        report_rows(heap);
-    }
-    if (heap->options.on_leak != NULL)
-        gc_each_object(heap, tell_of_leak, &heap->options);
-    gc_each_object(heap, destroy, NULL);
-    gc_each_object(heap, free_block, NULL);
-    /* free the dead of the checking build */
-    gc_each_in(&heap->dead, free_block, NULL);
-    /* give back what else the heap holds */
-    if (heap->callbacks != NULL)
-        gc_release(heap, heap->callbacks,
-                   heap->callback_room * sizeof *heap->callbacks);
-    if (heap->garbage != NULL)
-        gc_release(heap, heap->garbage,
-                   heap->garbage_room * sizeof *heap->garbage);
-    gc_clear_free_lists(heap);
-    gc_allocator a = heap->options.allocator;
-    a.release(a.context, heap, sizeof *heap);
+    bury_the_rest(heap, leaked);
+    give_back_heap(heap);
     return leaked;
 }
 

@@ -3,6 +3,7 @@
 #include "internal.h"
 
 /* keep lists of objects */
+/* the layout of a listing */
 typedef struct listing {
     _Alignas(max_align_t) gc_link link;
     gc_heap *heap;
@@ -21,9 +22,10 @@ static size_t listing_bytes(size_t room)
 
 static listing *new_listing(gc_heap *heap, size_t room)
 {
-    listing *l = heap->hushed > 0 ? NULL
-                                  : gc_allocate(heap, listing_bytes(room));
+    listing *l = NULL;
 
+    if (heap->hushed == 0)
+        l = gc_allocate(heap, listing_bytes(room));
     if (l == NULL)
         return NULL;
     *l = (listing) { .heap = heap, .room = room };
@@ -63,11 +65,13 @@ static bool list_object(listing **l, gc_object *o)
 
 void gc_objects_free(gc_objects *list)
 {
-    gc_object **items = list->items;
+    listing *l = (listing *)(void *)list->items;
 
+    if (l != NULL && list->length < (--l)->length)
+        l->length = list->length; /* the caller has taken some out */
     *list = (gc_objects) { NULL, 0 };
-    if (items != NULL)
-        discard((listing *)(void *)items - 1);
+    if (l != NULL)
+        discard(l);
 }
 
 /* Hand a complete listing over to the caller's list; or nothing, if
@@ -99,9 +103,8 @@ bool gc_get_objects(gc_heap *heap, int generation, gc_objects *list)
 
         if (!all && g != generation)
             continue;
-        for (gc_link *o = objects->next; done && o != objects;
-             o = o->next)
-            done = list_object(&l, object_at(o));
+        for (gc_link *o = objects->next; o != objects; o = o->next)
+            done = done && list_object(&l, object_at(o));
     }
     return hand_over(l, done, list);
 }
@@ -534,10 +537,9 @@ bool gc_draw(void *object, unsigned steps, size_t limit, FILE *out)
 
     if (p.limit > heap->count)
         p.limit = heap->count;
-    if (heap->collecting || heap->hushed > 0)
-        return false;
-    p.objects = gc_allocate(heap, p.limit * sizeof *p.objects);
-    if (p.objects == NULL)
+    if (heap->collecting || heap->hushed > 0
+        || !(p.objects = gc_allocate(heap,
+                                     p.limit * sizeof *p.objects)))
         return false;
     gc_each_object(heap, unmark, NULL);
     include(&p, object);

@@ -100,8 +100,8 @@ typedef struct gc_front {
 /* the heap */
 /* what is true of a heap between calls */
 /* Between two collections tracked, unreachable, seen,
- * uncollectable and calling are empty: they are workbenches. During
- * one, what is on them is given to nobody. */
+ * uncollectable and calling are empty: they are workbenches.
+ * During one, what is on them is given to nobody. */
 struct gc_heap {
     gc_options options;
     size_t count;    /* living objects */

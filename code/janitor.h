@@ -7,6 +7,11 @@
 #include <stddef.h>
 #include <stdio.h>
 
+/* begin what is C even in C++ */
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* the types of the interface */
 /* A heap is opaque; a type is described below. */
 typedef struct gc_heap gc_heap;
@@ -674,7 +679,13 @@ typedef struct gc_variable {
 bool gc_dump(gc_heap *heap, const gc_variable *variables, FILE *out);
 /* let gc_new know its place */
 #ifdef GC_PLACES
+/* make a place in C++ */
+#ifdef __cplusplus
+#define GC_HERE (gc_place { __FILE__, __LINE__ })
+#endif
+#ifndef GC_HERE
 #define GC_HERE ((gc_place) { __FILE__, __LINE__ })
+#endif
 #define gc_new(heap, type) gc_new_at(heap, type, 0, GC_HERE)
 #define gc_new_var(heap, type, length) \
     gc_new_at(heap, type, length, GC_HERE)
@@ -696,5 +707,10 @@ bool gc_dump(gc_heap *heap, const gc_variable *variables, FILE *out);
     gc_weakdict, gc_weakset_new(heap))
 #define gc_pool_new(heap, type, size) \
     gc_pool_new_at(heap, type, size, GC_HERE)
+#endif
+
+/* end what is C even in C++ */
+#ifdef __cplusplus
+}
 #endif
 #endif
