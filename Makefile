@@ -565,8 +565,14 @@ check-exercises: build/exercises/catalogue $(stages:%=library-%)
 
 # Which assertions of the graders do nothing.
 .PHONY: check-graders
+# The mutants of all answers, too: some minutes.
+.PHONY: mutants
+mutants: build/exercises/catalogue $(stages:%=library-%)
+	rm -rf build/exercises/*/obj
+	MUTANTS=yes $(press)/prove $(CH)
+
 check-graders: build/exercises/catalogue $(stages:%=library-%)
-	GRADERS=1 $(press)/prove $(CH)
+	MUTANTS=yes GRADERS=1 $(press)/prove $(CH)
 
 check-book: book
 
