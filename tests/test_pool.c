@@ -103,7 +103,7 @@ static void test_the_young_leave_them_alone(void **state)
 #ifndef GC_CHECK
     assert_int_equal(gc_clear_free_lists(heap), 1);
 #endif
-    gc_heap_free(heap);
+    assert_int_equal(gc_heap_free(heap), 0);
 }
 
 static void test_free_lists_out_of_memory(void **state)
