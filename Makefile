@@ -71,7 +71,7 @@ needs := $(if $(filter-out deps help clean,$(goals)),$(for_code)) \
          $(if $(filter debug,$(goals)),gdb) \
          $(if $(filter book page sheet check check-book check-printed,\
              $(goals)),$(for_book)) \
-         $(if $(filter watch check check-watch,$(goals)),\
+         $(if $(filter watch,$(goals)),\
              $(for_watch)) \
          $(if $(filter check check-%,$(goals)),$(for_check)) \
          $(if $(filter check %oracle,$(goals)),\
@@ -256,8 +256,9 @@ $(tangling): $(press)/tangled ;
 # A stage needs nothing of later chapters but their chunk names.
 build/chunks: $(chapters)
 	mkdir -p build
-	sed -n 's/^<<\(.*\)>>=.*/\1/p' $^ | sort -u > $@.new
-	cmp -s $@.new $@ && rm $@.new || mv $@.new $@
+	new=$@.$$$$; \
+	sed -n 's/^<<\(.*\)>>=.*/\1/p' $^ | sort -u > $$new; \
+	cmp -s $$new $@ && rm $$new || mv $$new $@
 
 .SECONDEXPANSION:
 upto = $(wordlist 1,$(if $(filter chE,$1),99,$(1:ch%=%)),$2)
@@ -565,14 +566,8 @@ check-exercises: build/exercises/catalogue $(stages:%=library-%)
 
 # Which assertions of the graders do nothing.
 .PHONY: check-graders
-# The mutants of all answers, too: some minutes.
-.PHONY: mutants
-mutants: build/exercises/catalogue $(stages:%=library-%)
-	rm -rf build/exercises/*/obj
-	MUTANTS=yes $(press)/prove $(CH)
-
 check-graders: build/exercises/catalogue $(stages:%=library-%)
-	MUTANTS=yes GRADERS=1 $(press)/prove $(CH)
+	GRADERS=1 $(press)/prove $(CH)
 
 check-book: book
 
