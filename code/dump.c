@@ -178,13 +178,14 @@ bool gc_dump(gc_heap *heap, const gc_variable *variables, FILE *out)
 {
     dump d = { .out = out, .heap = heap };
 
-    if (!number_objects(&d))
-        return false;
     /* let nothing change while we look */
     gc_hush(heap);
-    write_heap(&d, variables);
+    bool done = number_objects(&d);
+    if (done) {
+        write_heap(&d, variables);
+        gc_release(heap, d.objects, 2 * d.room * sizeof(numbered));
+    }
     /* let things change again */
     gc_unhush(heap);
-    gc_release(heap, d.objects, 2 * d.room * sizeof(numbered));
-    return true;
+    return done;
 }

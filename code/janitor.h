@@ -39,7 +39,8 @@ typedef struct gc_field {
 #define GC_END { NULL, 0 }
 
 /* what a traversal calls */
-/* What traverse calls for each reference. */
+/* What traverse calls for each reference, a function of the
+ * library. */
 typedef void gc_visit(void *referent, void *arg);
 
 /* What the objects of one kind have in common. Types are constant
@@ -49,15 +50,17 @@ struct gc_type {
     size_t size;            /* of an object, in bytes */
     const gc_field *fields; /* its references; NULL: it has none */
     /* what else a type may say */
-    /* Give back what is not an object; look into no other object. */
+    /* Give back what is not an object; look into no other object. It
+     * may do anything else. */
     void (*destroy)(void *object);
-    /* Write a word or two about the object, as Python's repr does. It is
-     * to look and not to touch; any reference of the object may be NULL. */
+    /* Write a word or two about the object, as Python's repr does. It may
+     * look and not touch; any reference of the object may be NULL. */
     void (*repr)(const void *object, char *text, size_t size);
     size_t item_size; /* of each item, in bytes; 0: no items */
     bool item_refs;   /* the items are references */
     /* For references that are neither in fields nor items, both or none:
-     * call visit once for each (NULL does no harm); give each up. */
+     * call visit once for each (NULL does no harm); give each up.
+     * traverse may look and not touch, clear may do anything. */
     void (*traverse)(void *object, gc_visit *visit, void *arg);
     void (*clear)(void *object);
     bool immutable; /* fields and items, once set, stay as they are */
@@ -66,18 +69,20 @@ struct gc_type {
      * which then lives. As __del__. */
     void (*finalize)(void *object);
     /* The old kind, as tp_del: called each time the object dies by its
-     * count. The collector frees neither it nor what it refers to. */
+     * count. It may do anything. The collector frees neither the object
+     * nor what it refers to. */
     void (*legacy_finalize)(void *object);
     /* The offset of a member of type gc_weakref *, in which the library
      * keeps the weak references to the object; 0: there can be none. */
     size_t weaklist_offset;
     /* As __eq__ and __hash__. NULL: by identity. The first is not asked
      * about one and the same object; the second returns false if the
-     * object cannot be hashed. Equal objects have equal hashes. */
+     * object cannot be hashed. Equal objects have equal hashes. They
+     * may do anything. */
     bool (*equal)(void *object, void *other);
     bool (*hash)(void *object, size_t *hash);
     /* How many bytes it owns beside itself that were taken from its heap,
-     * as __sizeof__ knows them. NULL: none. */
+     * as __sizeof__ knows them. It may look and not touch. NULL: none. */
     size_t (*owned_bytes)(const void *object);
 };
 
@@ -90,14 +95,16 @@ typedef struct gc_var_object {
 } gc_var_object;
 
 /* Where a heap gets its memory. allocate returns NULL when there
- * is none; release is told the size that was asked for. */
+ * is none; release is told the size that was asked for. They may
+ * look and not touch. */
 typedef struct gc_allocator {
     void *(*allocate)(void *context, size_t size, size_t alignment);
     void (*release)(void *context, void *block, size_t size);
     void *context;
 } gc_allocator;
 
-/* Where a heap's messages go: a line at a time, without '\n'. */
+/* Where a heap's messages go: a line at a time, without '\n'. It may
+ * look and not touch. */
 typedef struct gc_sink {
     void (*write)(void *context, const char *line);
     void *context;
@@ -118,7 +125,7 @@ typedef struct gc_options {
      * The program has to be compiled with GC_PLACES. */
     bool places;
     /* Called for each leaked object when the heap closes, before any of
-     * them is destroyed. NULL: nothing is called. */
+     * them is destroyed. It may look and ask. NULL: nothing is called. */
     void (*on_leak)(const gc_leak *leak, void *context);
     void *leak_context;
     /* How many blocks of dead objects to keep for new ones, of each
@@ -157,15 +164,15 @@ typedef struct gc_info {
     size_t uncollectable;
 } gc_info;
 
-/* phase is "start" or "stop". A collection that a callback asks
- * for finds nothing. As the members of Python's gc.callbacks. */
+/* phase is "start" or "stop". It may do anything but collect: that
+ * finds nothing. As the members of Python's gc.callbacks. */
 typedef void gc_callback(gc_heap *heap, const char *phase,
                          const gc_info *info, void *context);
 
 typedef struct gc_weakref gc_weakref;
 
-/* What is called when the referent of ref has died. The closure is
- * what gc_weakref_new was given. */
+/* What is called when the referent of ref has died. It may do
+ * anything. The closure is what gc_weakref_new was given. */
 typedef void gc_weakref_callback(gc_weakref *ref, void *closure);
 
 /* An object that refers to another one, its referent, and does not
@@ -474,8 +481,8 @@ size_t gc_getweakrefs(void *object, gc_weakref **refs, size_t room);
 
 /* As gc_weakref_new, but a proxy, as weakref.proxy: it is used by
  * calling a function with its referent, which is kept alive for that
- * time. False if it is dead: Python's ReferenceError. It cannot be
- * hashed. */
+ * time. It may do anything. False if the referent is dead: Python's
+ * ReferenceError. A proxy cannot be hashed. */
 gc_weakref *gc_proxy_new(void *object, gc_weakref_callback *callback,
                          void *closure);
 bool gc_proxy_call(gc_weakref *proxy,
@@ -485,11 +492,11 @@ bool gc_is_proxy(const void *object);
 
 /* Have function called with arg when the object has died, or
  * when the heap closes: the latest first, before anything else is
- * done, without collections. It is called once. The heap owns what is
- * returned until then: take a reference to keep it longer. NULL when
- * out of memory, if there can be no weak reference to the object, and
- * when the heap has done this part of its closing. As
- * weakref.finalize. */
+ * done, without collections. It is called once, and may do anything.
+ * The heap owns what is returned until then: take a reference to keep
+ * it longer. NULL when out of memory, if there can be no weak reference
+ * to the object, and when the heap has done this part of its closing.
+ * As weakref.finalize. */
 gc_finalizer *gc_finalize(void *object, void (*function)(void *arg),
                           void *arg);
 
