@@ -1,6 +1,7 @@
 /* From chapter 7 of The Invisible Janitor; made by make tangle. */
 /* test_weakdict.c: the tests of Chapter 7, dictionaries and sets. */
 #include "support.h"
+#include "internal.h" /* for gc_probe */
 
 /* a thing equal to others of its name */
 typedef struct thing {
@@ -66,6 +67,30 @@ static void let_go_of(thing *things[])
 }
 
 /* tests of weak dictionaries */
+static size_t steps_for(unsigned shift)
+{
+    static size_t index[2048];
+    size_t steps = 0;
+
+    memset(index, 0, sizeof index);
+    for (uint64_t i = 1; i <= 1000; i++) {
+        size_t step = 0, *at;
+
+        while (*(at = gc_probe(index, 2048, i << shift, step)) != 0)
+            step++;
+        *at = i;
+        steps += step + 1;
+    }
+    return steps;
+}
+
+static void test_every_bit_of_a_hash(void **state)
+{
+    (void)state;
+    for (unsigned shift = 0; shift <= 54; shift++)
+        assert_in_range(steps_for(shift), 1000, 4000);
+}
+
 static int number_of(void *object)
 {
     int number = object != NULL ? ((thing *)object)->number : -1;
@@ -766,6 +791,7 @@ int main(void)
         cmocka_unit_test(test_changes_while_iterating),
         cmocka_unit_test(test_replaced_value),
         cmocka_unit_test(test_cascading_deletes),
+        cmocka_unit_test(test_every_bit_of_a_hash),
         cmocka_unit_test(test_taken_out_while_compared),
         cmocka_unit_test(test_growth_while_searching),
         cmocka_unit_test(test_built_anew_while_searching),
