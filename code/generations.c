@@ -3,6 +3,19 @@
 #include "internal.h"
 
 /* counts and thresholds */
+void gc_get_count(const gc_heap *heap, size_t count[GC_GENERATIONS])
+{
+    for (int g = 0; g < GC_GENERATIONS; g++)
+        count[g] = heap->generations[g].count;
+}
+
+void gc_get_threshold(const gc_heap *heap,
+                      size_t threshold[GC_GENERATIONS])
+{
+    for (int g = 0; g < GC_GENERATIONS; g++)
+        threshold[g] = heap->generations[g].threshold;
+}
+
 void gc_set_threshold(gc_heap *heap, size_t threshold0,
                       size_t threshold1, size_t threshold2)
 {
@@ -15,19 +28,6 @@ void gc_get_stats(const gc_heap *heap, gc_stats stats[GC_GENERATIONS])
 {
     for (int g = 0; g < GC_GENERATIONS; g++)
         stats[g] = heap->generations[g].stats;
-}
-
-void gc_get_count(const gc_heap *heap, size_t count[GC_GENERATIONS])
-{
-    for (int g = 0; g < GC_GENERATIONS; g++)
-        count[g] = heap->generations[g].count;
-}
-
-void gc_get_threshold(const gc_heap *heap,
-                      size_t threshold[GC_GENERATIONS])
-{
-    for (int g = 0; g < GC_GENERATIONS; g++)
-        threshold[g] = heap->generations[g].threshold;
 }
 
 /* collect what is due */
