@@ -238,6 +238,13 @@ static inline bool has_references(const gc_type *type)
     return type->fields != NULL || type->item_refs;
 }
 
+static inline uint32_t saturated(size_t refcount)
+{
+    return refcount < UINT32_MAX ? (uint32_t)refcount : UINT32_MAX;
+}
+
+size_t gc_list_size(const gc_link *list);
+
 /* Call visit for each reference that an object holds. */
 static inline void gc_traverse(gc_object *o, gc_visit *visit, void *arg)
 {
@@ -251,13 +258,6 @@ static inline void gc_traverse(gc_object *o, gc_visit *visit, void *arg)
     if (t->traverse != NULL)
         t->traverse(o, visit, arg);
 }
-
-static inline uint32_t saturated(size_t refcount)
-{
-    return refcount < UINT32_MAX ? (uint32_t)refcount : UINT32_MAX;
-}
-
-size_t gc_list_size(const gc_link *list);
 
 /* The beginning of the list of the weak references to an object. */
 static inline gc_weakref **weaklist_of(gc_object *o)
