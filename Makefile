@@ -440,7 +440,11 @@ build/book.pdf: $(pages) $(press)/tangled \
 
 # One chapter; its references need the last whole book, if any.
 chosen := $(if $(CH),$(shell printf ch%02d '$(CH:0%=%)'))
-page: $(press)/tangled $(if $(chosen),build/$(chosen)/programs \
+asked_too := $(if $(chosen),$(addprefix ch0,$(sort $(shell \
+    sed -n 's/^```{.* stage=\([0-9]\)[ }].*/\1/p' \
+    chapters/$(chosen:ch%=%)-*.nw))))
+page: $(press)/tangled $(asked_too:%=build/%/programs) \
+        $(if $(chosen),build/$(chosen)/programs \
         $(if $(filter $(chosen),$(checked)),\
             build/$(chosen)/check/demos))
 	test -n '$(chosen)' || { echo 'which? make page CH=3' >&2; exit 1; }

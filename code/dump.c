@@ -132,6 +132,15 @@ static void write_weak(dump *d, gc_object *o)
         fprintf(d->out, "weak %zu referent %zu\n", d->id, id);
 }
 
+static void write_closure(void *referent, void *arg)
+{
+    dump *d = arg;
+    gc_weakref *ref = (gc_weakref *)d->objects[d->id].object;
+
+    write_reference(d, referent == ref->closure ? "closure" : "-",
+                    referent);
+}
+
 /* write all references of an object */
 static void write_references(dump *d, gc_object *o)
 {
@@ -146,7 +155,8 @@ static void write_references(dump *d, gc_object *o)
     }
     /* write the references that only the type knows */
     if (o->type->traverse != NULL)
-        o->type->traverse(o, write_visited, d);
+        o->type->traverse(o, is_weakref(o) ? write_closure : write_visited,
+                          d);
     if (is_weakref(o))
         write_weak(d, o);
 }

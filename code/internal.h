@@ -143,13 +143,13 @@ struct gc_heap {
     gc_object **garbage;
     size_t garbage_length, garbage_room;
     bool spoken; /* a finalizer was called in the last collection */
-    bool late_immortals; /* some are not on the list of the immortal yet */
     gc_link calling; /* weak references whose callback is to be called */
-    unsigned busy; /* hooks that have been called otherwise */
+    bool late_immortals; /* some are not on the list of the immortal yet */
     gc_finalizer *newest;  /* owned; the beginning of a list */
     gc_finalizer *next_at_exit; /* of those whose turn is to come */
     unsigned selection;    /* at exit: how often they were chosen */
     bool reselect;         /* choose again, for there is a new one */
+    unsigned busy; /* hooks that have been called otherwise */
     gc_link lists; /* whose references are not the program's */
     struct free_list {
         void *first; /* a block begins with the address of the next */

@@ -169,6 +169,9 @@ typedef struct gc_info {
 typedef void gc_callback(gc_heap *heap, const char *phase,
                          const gc_info *info, void *context);
 
+/* A dictionary that refers weakly to its keys or to its values. */
+typedef struct gc_weakdict gc_weakdict;
+
 typedef struct gc_weakref gc_weakref;
 
 /* What is called when the referent of ref has died. It may do
@@ -191,9 +194,6 @@ struct gc_weakref {
 
 /* A function that waits for the death of an object. */
 typedef struct gc_finalizer gc_finalizer;
-
-/* A dictionary that refers weakly to its keys or to its values. */
-typedef struct gc_weakdict gc_weakdict;
 
 /* A place in the source of a program. */
 typedef struct gc_place {
@@ -446,6 +446,23 @@ void *gc_garbage_pop(gc_heap *heap);
 void gc_garbage_clear(gc_heap *heap);
 
 /* weak references */
+/* Make a dictionary, as WeakValueDictionary and WeakKeyDictionary,
+ * or a set, as WeakSet; the caller owns it. An entry goes when the
+ * value, or the key, dies. NULL when out of memory. */
+gc_weakdict *gc_weakvaluedict_new(gc_heap *heap);
+gc_weakdict *gc_weakkeydict_new(gc_heap *heap);
+gc_weakdict *gc_weakset_new(gc_heap *heap);
+
+/* Set, look up, take out. Keys and values are borrowed; those that
+ * are returned are owned, and NULL if there is no such entry. False
+ * or NULL also when out of memory, if the key cannot be hashed, or if
+ * there can be no weak reference to what is to be held weakly. */
+bool gc_weakdict_set(gc_weakdict *d, void *key, void *value);
+void *gc_weakdict_get(gc_weakdict *d, void *key);
+bool gc_weakdict_contains(gc_weakdict *d, void *key);
+bool gc_weakdict_delete(gc_weakdict *d, void *key);
+void *gc_weakdict_pop(gc_weakdict *d, void *key);
+
 /* Make a weak reference to an object; the caller owns it. Without a
  * callback it is shared: there is one for each object. The closure,
  * which may be NULL, is borrowed, and counted. Returns NULL when out
@@ -470,26 +487,6 @@ bool gc_weakref_equal(void *ref, void *other);
 bool gc_weakref_hash(void *ref, size_t *hash);
 extern const gc_type gc_weakref_type, gc_proxy_type;
 
-/* The callback of a reference; NULL if it has none, or is dead. */
-gc_weakref_callback *gc_weakref_get_callback(const gc_weakref *ref);
-
-/* How many weak references and proxies to an object there are; write
- * the first room of them, borrowed, to refs. As
- * weakref.getweakrefcount and weakref.getweakrefs. */
-size_t gc_getweakrefcount(void *object);
-size_t gc_getweakrefs(void *object, gc_weakref **refs, size_t room);
-
-/* As gc_weakref_new, but a proxy, as weakref.proxy: it is used by
- * calling a function with its referent, which is kept alive for that
- * time. It may do anything. False if the referent is dead: Python's
- * ReferenceError. A proxy cannot be hashed. */
-gc_weakref *gc_proxy_new(void *object, gc_weakref_callback *callback,
-                         void *closure);
-bool gc_proxy_call(gc_weakref *proxy,
-                   void (*function)(void *object, void *arg),
-                   void *arg);
-bool gc_is_proxy(const void *object);
-
 /* Have function called with arg when the object has died, or
  * when the heap closes: the latest first, before anything else is
  * done, without collections. It is called once, and may do anything.
@@ -513,22 +510,14 @@ void *gc_finalizer_peek(const gc_finalizer *f);
 /* Is it to be called when the heap closes? At first it is. */
 void gc_finalizer_set_atexit(gc_finalizer *f, bool atexit);
 
-/* Make a dictionary, as WeakValueDictionary and WeakKeyDictionary,
- * or a set, as WeakSet; the caller owns it. An entry goes when the
- * value, or the key, dies. NULL when out of memory. */
-gc_weakdict *gc_weakvaluedict_new(gc_heap *heap);
-gc_weakdict *gc_weakkeydict_new(gc_heap *heap);
-gc_weakdict *gc_weakset_new(gc_heap *heap);
+/* The callback of a reference; NULL if it has none, or is dead. */
+gc_weakref_callback *gc_weakref_get_callback(const gc_weakref *ref);
 
-/* Set, look up, take out. Keys and values are borrowed; those that
- * are returned are owned, and NULL if there is no such entry. False
- * or NULL also when out of memory, if the key cannot be hashed, or if
- * there can be no weak reference to what is to be held weakly. */
-bool gc_weakdict_set(gc_weakdict *d, void *key, void *value);
-void *gc_weakdict_get(gc_weakdict *d, void *key);
-bool gc_weakdict_contains(gc_weakdict *d, void *key);
-bool gc_weakdict_delete(gc_weakdict *d, void *key);
-void *gc_weakdict_pop(gc_weakdict *d, void *key);
+/* How many weak references and proxies to an object there are; write
+ * the first room of them, borrowed, to refs. As
+ * weakref.getweakrefcount and weakref.getweakrefs. */
+size_t gc_getweakrefcount(void *object);
+size_t gc_getweakrefs(void *object, gc_weakref **refs, size_t room);
 
 /* The value of the key, set to value if it had none. */
 void *gc_weakdict_setdefault(gc_weakdict *d, void *key, void *value);
@@ -570,6 +559,17 @@ static inline void *gc_weakset_pop(gc_weakdict *set)
 
     return gc_weakdict_popitem(set, &object, NULL) ? object : NULL;
 }
+
+/* As gc_weakref_new, but a proxy, as weakref.proxy: it is used by
+ * calling a function with its referent, which is kept alive for that
+ * time. It may do anything. False if the referent is dead: Python's
+ * ReferenceError. A proxy cannot be hashed. */
+gc_weakref *gc_proxy_new(void *object, gc_weakref_callback *callback,
+                         void *closure);
+bool gc_proxy_call(gc_weakref *proxy,
+                   void (*function)(void *object, void *arg),
+                   void *arg);
+bool gc_is_proxy(const void *object);
 
 /* leak hunting */
 /* A list of objects, filled by the functions below; all zero to
