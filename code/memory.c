@@ -4,6 +4,33 @@
 #include <stdlib.h>
 
 /* take memory and give it back */
+void *gc_allocate(gc_heap *heap, size_t size)
+{
+    gc_allocator *a = &heap->options.allocator;
+
+    /* refuse whoever calls from within the allocator */
+    if (heap->allocating)
+        return NULL;
+    heap->allocating = true;
+    void *block = a->allocate(a->context, size,
+                              _Alignof(max_align_t));
+    heap->allocating = false;
+    if (block != NULL)
+        heap->bytes += size;
+    return block;
+}
+
+void gc_release(gc_heap *heap, void *block, size_t size)
+{
+    gc_allocator *a = &heap->options.allocator;
+    bool allocating = heap->allocating;
+
+    heap->bytes -= size;
+    heap->allocating = true;
+    a->release(a->context, block, size);
+    heap->allocating = allocating;
+}
+
 static void *allocate(void *context, size_t size, size_t alignment)
 {
     (void)context, (void)alignment;
@@ -17,31 +44,6 @@ static void release(void *context, void *block, size_t size)
 }
 
 const gc_allocator gc_malloc = { allocate, release, NULL };
-
-void *gc_allocate(gc_heap *heap, size_t size)
-{
-    gc_allocator *a = &heap->options.allocator;
-
-    /* refuse whoever calls from within the allocator */
-    if (heap->allocating)
-        return NULL;
-    heap->allocating = true;
-    void *block = a->allocate(a->context, size,
-                              _Alignof(max_align_t));
-    /* the allocator has returned */
-    heap->allocating = false;
-    if (block != NULL)
-        heap->bytes += size;
-    return block;
-}
-
-void gc_release(gc_heap *heap, void *block, size_t size)
-{
-    gc_allocator *a = &heap->options.allocator;
-
-    heap->bytes -= size;
-    a->release(a->context, block, size);
-}
 
 void *gc_grow(gc_heap *heap, void *array, size_t *room, size_t size)
 {
