@@ -329,8 +329,7 @@ static inline void *gc_new_ref(void *object)
 }
 
 /* How many references there are, as Python's sys.getrefcount (which
- * counts its own argument too, and so says one more). For an immortal
- * object it is 2^62 more. */
+ * counts its own argument too, and so says one more). */
 static inline size_t gc_refcount(const void *object)
 {
     return ((const gc_object *)object)->refcount;
@@ -344,7 +343,8 @@ void gc_set_field(void *field, void *value);
 void gc_clear_field(void *field);
 
 /* Keep an object alive until its heap is closed. Its references then
- * still count: what it refers to also lives that long. */
+ * still count: what it refers to also lives that long. From now on
+ * its gc_refcount is 2^62 more. */
 void gc_make_immortal(void *object);
 bool gc_is_immortal(const void *object);
 
