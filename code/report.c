@@ -45,12 +45,6 @@ void gc_write_escaped(FILE *out, const char *text)
     }
 }
 
-void gc_check_alive(const void *object, const char *caller)
-{
-    if (CHECKING && head_of(object)->dead)
-        gc_stop(object, "%s of a dead object", caller);
-}
-
 _Noreturn void gc_stop(const gc_object *o, const char *format, ...)
 {
     char text[80];
@@ -69,4 +63,10 @@ _Noreturn void gc_stop(const gc_object *o, const char *format, ...)
                 gc_place_of(o)->line);
     fprintf(stderr, "\n");
     abort();
+}
+
+void gc_check_alive(const void *object, const char *caller)
+{
+    if (CHECKING && head_of(object)->dead)
+        gc_stop(object, "%s of a dead object", caller);
 }
