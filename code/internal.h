@@ -280,13 +280,12 @@ static inline gc_place *gc_place_of(const gc_object *o)
 }
 
 /* from death.c */
-/* Give up every reference that an object holds. */
-void gc_clear_references(gc_object *o);
-
 /* While the heap is hushed, hooks that should only look can do no
  * harm: nobody is born, and whoever would die waits until the end. */
 void gc_hush(gc_heap *heap);
 void gc_unhush(gc_heap *heap);
+/* Give up every reference that an object holds. */
+void gc_clear_references(gc_object *o);
 void gc_end_immortality(gc_heap *heap);
 void gc_call_finalizer(void (*finalizer)(void *object), gc_object *o);
 

@@ -86,14 +86,7 @@ struct gc_type {
     size_t (*owned_bytes)(const void *object);
 };
 
-/* The first member of an object that ends in an array of items. The
- * array begins type->size bytes after the object does, which is
- * all that can be said of its alignment. */
-typedef struct gc_var_object {
-    gc_object base;
-    size_t length; /* in items; read it only */
-} gc_var_object;
-
+/* where a heap gets its memory */
 /* Where a heap gets its memory. allocate returns NULL when there
  * is none; release is told the size that was asked for. They may
  * look and not touch. */
@@ -132,6 +125,14 @@ typedef struct gc_options {
      * size up to a kilobyte. 0: none. The checking build keeps none. */
     size_t free_blocks;
 } gc_options;
+
+/* The first member of an object that ends in an array of items. The
+ * array begins type->size bytes after the object does, which is
+ * all that can be said of its alignment. */
+typedef struct gc_var_object {
+    gc_object base;
+    size_t length; /* in items; read it only */
+} gc_var_object;
 
 /* For the functions below only. */
 void gc_dealloc(void *object);
@@ -239,12 +240,13 @@ void gc_write_line(void *file, const char *line);
  * then as it was. */
 void *gc_new(gc_heap *heap, const gc_type *type);
 
-/* The same for a type with items: length of them, all zero. NULL
- * also if the type has no items and length is not 0. */
-void *gc_new_var(gc_heap *heap, const gc_type *type, size_t length);
-
 /* The heap that an object lives in. */
 gc_heap *gc_heap_of(const void *object);
+
+/* Make an object of a type with items: length of them, all zero;
+ * otherwise like gc_new. NULL also if there are too many of them, and
+ * if the type has no items and length is not 0. */
+void *gc_new_var(gc_heap *heap, const gc_type *type, size_t length);
 
 /* The first item of an object whose type has items. */
 void *gc_items(const void *object);
@@ -334,8 +336,7 @@ static inline void *gc_new_ref(void *object)
 }
 
 /* How many references there are, as Python's sys.getrefcount (which
- * counts its own argument too, and so says one more). For an immortal
- * object it is 2^62 more. */
+ * counts its own argument too, and so says one more). */
 static inline size_t gc_refcount(const void *object)
 {
     return ((const gc_object *)object)->refcount;
@@ -349,7 +350,8 @@ void gc_set_field(void *field, void *value);
 void gc_clear_field(void *field);
 
 /* Keep an object alive until its heap is closed. Its references then
- * still count: what it refers to also lives that long. */
+ * still count: what it refers to also lives that long. From now on
+ * its gc_refcount is 2^62 more. */
 void gc_make_immortal(void *object);
 bool gc_is_immortal(const void *object);
 

@@ -4,20 +4,6 @@
 #include <stdlib.h>
 
 /* take memory and give it back */
-static void *allocate(void *context, size_t size, size_t alignment)
-{
-    (void)context, (void)alignment;
-    return malloc(size);
-}
-
-static void release(void *context, void *block, size_t size)
-{
-    (void)context, (void)size;
-    free(block);
-}
-
-const gc_allocator gc_malloc = { allocate, release, NULL };
-
 void *gc_allocate(gc_heap *heap, size_t size)
 {
     gc_allocator *a = &heap->options.allocator;
@@ -44,6 +30,20 @@ void gc_release(gc_heap *heap, void *block, size_t size)
     a->release(a->context, block, size);
     heap->allocating = allocating;
 }
+
+static void *allocate(void *context, size_t size, size_t alignment)
+{
+    (void)context, (void)alignment;
+    return malloc(size);
+}
+
+static void release(void *context, void *block, size_t size)
+{
+    (void)context, (void)size;
+    free(block);
+}
+
+const gc_allocator gc_malloc = { allocate, release, NULL };
 
 void *gc_grow(gc_heap *heap, void *array, size_t *room, size_t size)
 {

@@ -3,6 +3,7 @@
 #include "internal.h"
 
 /* memory for an object */
+/* how large the block of an object is */
 /* The bytes of an object with its head. 0 if they are too many, or
  * if items are wanted of a type that has none. */
 static size_t block_size(const gc_type *type, size_t length)
