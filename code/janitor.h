@@ -191,7 +191,7 @@ typedef struct gc_weakdict gc_weakdict;
 /* A place in the source of a program. */
 typedef struct gc_place {
     const char *file; /* NULL: not known */
-    int line;
+    int line;         /* 0: there are no lines there */
 } gc_place;
 
 /* What is told of an object that was leaked. */
