@@ -356,7 +356,7 @@ ch% run-ch% diff-ch%:
 # What a clock says is recorded, not asked at every build; ONLY=advice
 # asks one program.
 .PHONY: measure
-clocked := ch05/advice ch08/scale ch08/places ch09/many
+clocked := ch05/advice ch05/share ch08/scale ch08/places ch09/many
 measure: $(patsubst %,build/%programs,$(sort $(dir $(clocked))))
 	mkdir -p figures/measured
 	for p in $(or $(filter %/$(ONLY),$(clocked)),$(clocked)); do \
