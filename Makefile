@@ -56,7 +56,9 @@ for_book  := pandoc lualatex:texlive-luatex lmodern.sty:lmodern \
              LinLibertine_R.otf:fonts-linuxlibertine \
              JetBrainsMono-Regular.ttf:fonts-jetbrains-mono \
              pdftotext:poppler-utils \
-             hyph_en_GB.dic:hyphen-en-gb
+             hyph_en_GB.dic:hyphen-en-gb \
+             objgraph.py:python3-objgraph \
+             memory_profiler.py:python3-memory-profiler
 for_check := clang valgrind python3 g++
 # What check-ports would like; it goes on without.
 for_ports := gnu/stubs-32.h:gcc-12-multilib musl-gcc:musl-tools \
@@ -93,6 +95,7 @@ for need in $(needs); do tool=$${need%%:*}; \
     case $$tool in \
     *.h) echo "#include <$$tool>" | gcc -E -x c - ;; \
     *.sty|*.cls) kpsewhich $$tool ;; \
+    *.py) /usr/bin/python3 -c "import $${tool%.py}" ;; \
     *.dic) find /usr/share/hyphen -name $$tool | grep . ;; \
     *.otf|*.ttf) find -L $(fonts) -name $$tool | grep . ;; \
     *) command -v $$tool ;; \
@@ -353,7 +356,7 @@ ch% run-ch% diff-ch%:
 # What a clock says is recorded, not asked at every build; ONLY=advice
 # asks one program.
 .PHONY: measure
-clocked := ch05/advice ch08/scale ch08/places ch09/many
+clocked := ch05/advice ch05/share ch08/scale ch08/places ch09/many
 measure: $(patsubst %,build/%programs,$(sort $(dir $(clocked))))
 	mkdir -p figures/measured
 	for p in $(or $(filter %/$(ONLY),$(clocked)),$(clocked)); do \

@@ -507,7 +507,8 @@ static void write_arrow(const char *name, gc_object *to, void *arg)
 
     if (here)
         fprintf(a->out, "n%u -> n%u [label=\"%s\"];\n", a->from,
-                (unsigned)head_of(to)->gc_refs, name);
+                (unsigned)head_of(to)->gc_refs,
+                strcmp(name, "-") == 0 ? "" : name);
     else
         a->hidden++;
 }

@@ -279,6 +279,9 @@ static inline gc_place *gc_place_of(const gc_object *o)
     return &((gc_front *)(void *)head_of(o) - 1)->place;
 }
 
+/* Writes a colon and the line, if there is one; returns the text. */
+const char *gc_line_of(gc_place place, char text[16]);
+
 /* from death.c */
 /* While the heap is hushed, hooks that should only look can do no
  * harm: nobody is born, and whoever would die waits until the end. */

@@ -199,7 +199,7 @@ typedef struct gc_finalizer gc_finalizer;
 /* A place in the source of a program. */
 typedef struct gc_place {
     const char *file; /* NULL: not known */
-    int line;
+    int line;         /* 0: there are no lines there */
 } gc_place;
 
 /* What is told of an object that was leaked. */

@@ -253,3 +253,11 @@ gc_place gc_get_place(const void *object)
         return (gc_place) { NULL, 0 };
     return *gc_place_of(object);
 }
+
+const char *gc_line_of(gc_place place, char text[16])
+{
+    text[0] = '\0';
+    if (place.line > 0)
+        snprintf(text, 16, ":%d", place.line);
+    return text;
+}
