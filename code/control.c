@@ -21,7 +21,7 @@ bool gc_is_enabled(const gc_heap *heap)
 /* freeze and unfreeze */
 void gc_freeze(gc_heap *heap)
 {
-    if (heap->hushed > 0)
+    if (heap->hushed > 0 || heap->closing)
         return;
     for (int g = 0; g < GC_GENERATIONS; g++) {
         list_merge(&heap->permanent, &heap->generations[g].objects);
@@ -31,7 +31,7 @@ void gc_freeze(gc_heap *heap)
 
 void gc_unfreeze(gc_heap *heap)
 {
-    if (heap->hushed > 0)
+    if (heap->hushed > 0 || heap->closing)
         return;
     list_merge(&heap->generations[GC_GENERATIONS - 1].objects,
                &heap->permanent);

@@ -156,7 +156,7 @@ size_t gc_handle_callbacks(gc_heap *heap, gc_link *older)
         if (calling->next != l)
             freed++;
         else
-            list_move(gc_is_immortal(ref) ? &heap->immortal : older, l);
+            list_move(head_of(ref)->tracked ? older : &heap->immortal, l);
     }
     return freed;
 }

@@ -108,7 +108,7 @@ struct gc_heap {
     size_t bytes;    /* held, this struct included */
     gc_link objects; /* the living, oldest first */
     /* the other lists and counts of a heap */
-    bool allocating; /* the allocator has been called */
+    bool allocating; /* a hook of the allocator has been called */
     bool leaving; /* gc_heap_free has begun */
     bool closing; /* and has come so far that no one is born any more */
     gc_link dead; /* only in the checking build */
@@ -170,7 +170,6 @@ enum { STRESSED = 0 };
 #endif
 /* what the modules share */
 /* from memory.c */
-/* from memory.c */
 extern const gc_allocator gc_malloc;
 void *gc_allocate(gc_heap *heap, size_t size);
 void gc_release(gc_heap *heap, void *block, size_t size);
@@ -190,20 +189,8 @@ static inline size_t *gc_probe(size_t *index, size_t places,
     hash ^= hash >> 32;
     return &index[((size_t)hash + step) & (places - 1)];
 }
-
-/* The room in front of a head, and the place that is noted there. */
-static inline size_t gc_front_of(const gc_heap *heap)
-{
-    return heap->options.places ? sizeof(gc_front) : 0;
-}
-
-static inline gc_place *gc_place_of(const gc_object *o)
-{
-    return &((gc_front *)(void *)head_of(o) - 1)->place;
-}
 void *gc_take_block(gc_heap *heap, size_t size);
 void gc_give_block(gc_heap *heap, void *block, size_t size);
-/* from report.c */
 /* from report.c */
 const char *gc_describe(const gc_object *o, char *text, size_t size);
 void gc_say(gc_heap *heap, const char *format, ...);
@@ -212,8 +199,8 @@ void gc_write_escaped(FILE *out, const char *text);
 _Noreturn void gc_stop(const gc_object *o, const char *format, ...);
 void gc_check_alive(const void *object, const char *caller);
 /* from object.c */
-/* from object.c: a block for an object, all zero but for the heap; the
- * bytes that it takes, all told */
+/* A block for an object, all zero but for the heap; the bytes that it
+ * takes, all told. */
 gc_object *gc_allocate_object(gc_heap *heap, const gc_type *type,
                               size_t length);
 void gc_release_object(gc_object *o);
@@ -281,8 +268,19 @@ static inline gc_weakref **weaklist_of(gc_object *o)
 /* The same for those that no collection is working with. */
 void gc_each_at_home(gc_heap *heap, gc_object_fn *fn, void *arg);
 
+/* The room in front of a head, and the place that is noted there. */
+static inline size_t gc_front_of(const gc_heap *heap)
+{
+    return heap->options.places ? sizeof(gc_front) : 0;
+}
+
+static inline gc_place *gc_place_of(const gc_object *o)
+{
+    return &((gc_front *)(void *)head_of(o) - 1)->place;
+}
+
 /* from death.c */
-/* from death.c: give up every reference that an object holds */
+/* Give up every reference that an object holds. */
 void gc_clear_references(gc_object *o);
 
 /* While the heap is hushed, hooks that should only look can do no
@@ -305,9 +303,8 @@ void gc_gather_immortals(gc_heap *heap);
 
 /* from cycles.c */
 size_t gc_collect_main(gc_heap *heap, int g);
-
 /* from generations.c */
-/* from generations.c: count a birth, and collect if it is time */
+/* Count a birth, and collect if it is time. */
 void gc_count_new(gc_heap *heap);
 
 /* from control.c */
@@ -316,7 +313,8 @@ void gc_invoke_callbacks(gc_heap *heap, const char *phase,
 void gc_report_start(gc_heap *heap, int g);
 void gc_report_stop(gc_heap *heap, const gc_info *info);
 
-/* From finalize.c, phases of a collection: let the unreachable speak
+/* from finalize.c */
+/* Phases of a collection: let the unreachable speak
  * (returns whether any did); set aside what cannot be freed, and
  * keep it. */
 bool gc_finalize_garbage(gc_heap *heap);
@@ -325,7 +323,7 @@ size_t gc_handle_legacy_finalizers(gc_heap *heap, gc_link *older);
 bool gc_garbage_append(gc_heap *heap, gc_object *o);
 bool gc_give_up_garbage(gc_heap *heap); /* was it saved? */
 
-/* From finalize.c, more phases: clear all weak references to the
+/* More phases: clear all weak references to the
  * garbage and in it; call the callbacks of those that live (returns
  * how many were freed by it). */
 void gc_clear_weakrefs(gc_heap *heap);

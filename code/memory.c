@@ -28,7 +28,6 @@ void *gc_allocate(gc_heap *heap, size_t size)
     heap->allocating = true;
     void *block = a->allocate(a->context, size,
                               _Alignof(max_align_t));
-    /* the allocator has returned */
     heap->allocating = false;
     if (block != NULL)
         heap->bytes += size;
@@ -38,9 +37,12 @@ void *gc_allocate(gc_heap *heap, size_t size)
 void gc_release(gc_heap *heap, void *block, size_t size)
 {
     gc_allocator *a = &heap->options.allocator;
+    bool allocating = heap->allocating;
 
     heap->bytes -= size;
+    heap->allocating = true;
     a->release(a->context, block, size);
+    heap->allocating = allocating;
 }
 
 void *gc_grow(gc_heap *heap, void *array, size_t *room, size_t size)
