@@ -329,9 +329,12 @@ build/exercises/catalogue: book.md $(chapters) $(answers) \
         $(press)/tangled
 	$(press)/extract
 
-.PHONY: exercises exercise progress watch reset puzzle sheet
+.PHONY: exercises exercise progress watch reset puzzle sheet first-time
+first-time:
+	test -e build/compile_commands.json || echo \
+	    '(First, and once, the code of all chapters: half a minute.)'
 exercises exercise progress watch reset: build/exercises/catalogue
-exercises: $(stages:%=build/%/tangled)
+exercises: first-time $(stages:%=build/%/tangled)
 	$(press)/lay
 exercise:
 	EX='$(EX)' HINT='$(HINT)' ANSWER='$(ANSWER)' \
