@@ -59,7 +59,7 @@ for_book  := pandoc lualatex:texlive-luatex lmodern.sty:lmodern \
              hyph_en_GB.dic:hyphen-en-gb \
              objgraph.py:python3-objgraph \
              memory_profiler.py:python3-memory-profiler
-for_check := clang valgrind python3 g++
+for_check := clang valgrind python3 g++ tmux
 # What check-ports would like; it goes on without.
 for_ports := gnu/stubs-32.h:gcc-12-multilib musl-gcc:musl-tools \
              qemu-s390x:qemu-user \
@@ -73,7 +73,7 @@ needs := $(if $(filter-out deps help clean,$(goals)),$(for_code)) \
          $(if $(filter debug,$(goals)),gdb) \
          $(if $(filter book page sheet check check-book check-printed,\
              $(goals)),$(for_book)) \
-         $(if $(filter watch,$(goals)),\
+         $(if $(filter watch check check-watch,$(goals)),\
              $(for_watch)) \
          $(if $(filter check check-%,$(goals)),$(for_check)) \
          $(if $(filter check %oracle,$(goals)),\
@@ -332,9 +332,12 @@ build/exercises/catalogue: book.md $(chapters) $(answers) \
         $(press)/tangled
 	$(press)/extract
 
-.PHONY: exercises exercise progress watch reset puzzle sheet
+.PHONY: exercises exercise progress watch reset puzzle sheet first-time
+first-time:
+	test -e build/compile_commands.json || echo \
+	    '(First, and once, the code of all chapters: half a minute.)'
 exercises exercise progress watch reset: build/exercises/catalogue
-exercises: $(stages:%=build/%/tangled)
+exercises: first-time $(stages:%=build/%/tangled)
 	$(press)/lay
 exercise:
 	EX='$(EX)' HINT='$(HINT)' ANSWER='$(ANSWER)' \
@@ -458,8 +461,9 @@ page: $(press)/tangled $(asked_too:%=build/%/programs) \
 gates := check-roots check-layout check-warnings check-asan \
          check-stress check-self check-valgrind check-drift \
          check-golden check-records check-visit \
-         check-oracle check-exercises check-book check-printed \
-         check-readme check-floors check-cxx check-gates
+         check-oracle check-exercises check-watch check-puzzles \
+         check-book check-printed check-readme check-floors \
+         check-cxx check-gates
 .PHONY: $(gates)
 ifneq (,$(filter check check-%,$(goals)))
 rules := $(shell sed -n 's/^\(check-[a-z]*\):.*/\1/p' Makefile | \
@@ -575,6 +579,20 @@ check-exercises: build/exercises/catalogue $(stages:%=library-%)
 .PHONY: check-graders
 check-graders: build/exercises/catalogue $(stages:%=library-%)
 	GRADERS=1 $(press)/prove $(CH)
+
+# The watcher's own warnings, and a reader at its keys, in a terminal
+# of tmux's; SPOIL=1 asks whether that would notice if it were broken.
+check-watch: build/exercises/catalogue library-ch01 library-ch02
+	for cc in gcc clang; do \
+	    $$cc -std=c11 -O1 -Wall -Wextra -Wpedantic -Wshadow \
+	        -Wconversion -Werror -c -o /dev/null \
+	        $(press)/watch.c || exit 1; \
+	done
+	SPOIL='$(SPOIL)' $(press)/try-watch $(CASE)
+
+# The puzzles of each chapter, as CPython would answer them.
+check-puzzles: build/$(last)/programs
+	N='$(N)' SPOIL='$(SPOIL)' $(press)/try-puzzles $(last)
 
 check-book: book
 
