@@ -445,7 +445,7 @@ build/book.pdf: $(pages) $(press)/tangled \
 	echo 'The book is in $@.'
 
 # One chapter; its references need the last whole book, if any.
-chosen := $(if $(CH),$(shell printf ch%02d '$(CH:0%=%)'))
+chosen := $(if $(CH),$(shell printf ch%02d '$(CH:0%=%)' 2>&-))
 asked_too := $(if $(chosen),$(addprefix ch0,$(sort $(shell \
     sed -n 's/^```{.* stage=\([0-9]\)[ }].*/\1/p' \
     chapters/$(chosen:ch%=%)-*.nw))))
@@ -575,7 +575,8 @@ check-oracle: build/oracle/oracle build/chE/programs
 check-exercises: build/exercises/catalogue $(stages:%=library-%)
 	$(press)/prove $(CH)
 
-# Which assertions of the graders do nothing.
+# Does each assertion of the graders reject something? Of a part of
+# them: CH=[1-5]. is all that have been made to hold, CH=4. a chapter.
 .PHONY: check-graders
 check-graders: build/exercises/catalogue $(stages:%=library-%)
 	GRADERS=1 $(press)/prove $(CH)
