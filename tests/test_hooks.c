@@ -440,9 +440,10 @@ static void act_questions(gc_heap *heap, actor *a)
     FILE *out = tmpfile();
     if (gc_find_chain(a, &list))
         gc_print_chain(&list, out);
-    bool searched = gc_find_chain(a, &list) | gc_find_cycle(a, &list)
-        | gc_draw(a, 2, 10, out);
-    assert_false(looks() && searched);
+    bool found[] = { gc_find_chain(a, &list), gc_find_cycle(a, &list),
+                     gc_draw(a, 2, 10, out) };
+    for (int i = 0; looks() && i < 3; i++)
+        assert_false(found[i]);
     gc_dump(heap, NULL, out);
     fclose(out);
     gc_objects_free(&list);
