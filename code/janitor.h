@@ -448,23 +448,6 @@ void *gc_garbage_pop(gc_heap *heap);
 void gc_garbage_clear(gc_heap *heap);
 
 /* weak references */
-/* Make a dictionary, as WeakValueDictionary and WeakKeyDictionary,
- * or a set, as WeakSet; the caller owns it. An entry goes when the
- * value, or the key, dies. NULL when out of memory. */
-gc_weakdict *gc_weakvaluedict_new(gc_heap *heap);
-gc_weakdict *gc_weakkeydict_new(gc_heap *heap);
-gc_weakdict *gc_weakset_new(gc_heap *heap);
-
-/* Set, look up, take out. Keys and values are borrowed; those that
- * are returned are owned, and NULL if there is no such entry. False
- * or NULL also when out of memory, if the key cannot be hashed, or if
- * there can be no weak reference to what is to be held weakly. */
-bool gc_weakdict_set(gc_weakdict *d, void *key, void *value);
-void *gc_weakdict_get(gc_weakdict *d, void *key);
-bool gc_weakdict_contains(gc_weakdict *d, void *key);
-bool gc_weakdict_delete(gc_weakdict *d, void *key);
-void *gc_weakdict_pop(gc_weakdict *d, void *key);
-
 /* Make a weak reference to an object; the caller owns it. Without a
  * callback it is shared: there is one for each object. The closure,
  * which may be NULL, is borrowed, and counted. Returns NULL when out
@@ -521,6 +504,34 @@ gc_weakref_callback *gc_weakref_get_callback(const gc_weakref *ref);
 size_t gc_getweakrefcount(void *object);
 size_t gc_getweakrefs(void *object, gc_weakref **refs, size_t room);
 
+/* As gc_weakref_new, but a proxy, as weakref.proxy: it is used by
+ * calling a function with its referent, which is kept alive for that
+ * time. It may do anything. False if the referent is dead: Python's
+ * ReferenceError. A proxy cannot be hashed. */
+gc_weakref *gc_proxy_new(void *object, gc_weakref_callback *callback,
+                         void *closure);
+bool gc_proxy_call(gc_weakref *proxy,
+                   void (*function)(void *object, void *arg),
+                   void *arg);
+bool gc_is_proxy(const void *object);
+/* weak dictionaries */
+/* Make a dictionary, as WeakValueDictionary and WeakKeyDictionary,
+ * or a set, as WeakSet; the caller owns it. An entry goes when the
+ * value, or the key, dies. NULL when out of memory. */
+gc_weakdict *gc_weakvaluedict_new(gc_heap *heap);
+gc_weakdict *gc_weakkeydict_new(gc_heap *heap);
+gc_weakdict *gc_weakset_new(gc_heap *heap);
+
+/* Set, look up, take out. Keys and values are borrowed; those that
+ * are returned are owned, and NULL if there is no such entry. False
+ * or NULL also when out of memory, if the key cannot be hashed, or if
+ * there can be no weak reference to what is to be held weakly. */
+bool gc_weakdict_set(gc_weakdict *d, void *key, void *value);
+void *gc_weakdict_get(gc_weakdict *d, void *key);
+bool gc_weakdict_contains(gc_weakdict *d, void *key);
+bool gc_weakdict_delete(gc_weakdict *d, void *key);
+void *gc_weakdict_pop(gc_weakdict *d, void *key);
+
 /* The value of the key, set to value if it had none. */
 void *gc_weakdict_setdefault(gc_weakdict *d, void *key, void *value);
 
@@ -561,17 +572,6 @@ static inline void *gc_weakset_pop(gc_weakdict *set)
 
     return gc_weakdict_popitem(set, &object, NULL) ? object : NULL;
 }
-
-/* As gc_weakref_new, but a proxy, as weakref.proxy: it is used by
- * calling a function with its referent, which is kept alive for that
- * time. It may do anything. False if the referent is dead: Python's
- * ReferenceError. A proxy cannot be hashed. */
-gc_weakref *gc_proxy_new(void *object, gc_weakref_callback *callback,
-                         void *closure);
-bool gc_proxy_call(gc_weakref *proxy,
-                   void (*function)(void *object, void *arg),
-                   void *arg);
-bool gc_is_proxy(const void *object);
 
 /* leak hunting */
 /* A list of objects, filled by the functions below; all zero to
