@@ -109,6 +109,7 @@ struct gc_heap {
     gc_link objects; /* the living, oldest first */
     /* the other lists and counts of a heap */
     bool allocating; /* a hook of the allocator has been called */
+    unsigned destroying; /* calls of a type's destroy, one in another */
     bool leaving; /* gc_heap_free has begun */
     bool closing; /* and has come so far that no one is born any more */
     gc_link dead; /* only in the checking build */
