@@ -877,7 +877,7 @@ static void test_one_refusal(void **state)
 
 static size_t given, asked;
 
-static void ask_everything(gc_heap *heap)
+static void ask_for_all(gc_heap *heap)
 {
     gc_objects list = { 0 };
 
@@ -893,17 +893,17 @@ static void ask_everything(gc_heap *heap)
 static void ask_when_told(gc_weakref *ref, void *closure)
 {
     (void)closure;
-    ask_everything(gc_heap_of(ref));
+    ask_for_all(gc_heap_of(ref));
 }
 
 static void ask_afterwards(void *heap)
 {
-    ask_everything(heap);
+    ask_for_all(heap);
 }
 
 static void ask_at_last(void *object)
 {
-    ask_everything(gc_heap_of(object));
+    ask_for_all(gc_heap_of(object));
 }
 
 static const gc_type curious_type = {
