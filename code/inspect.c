@@ -1,4 +1,4 @@
-/* From chapter 8 of The Invisible Janitor; made by make tangle. */
+/* From chapters 8 and 10 of The Invisible Janitor; made by make tangle. */
 /* inspect.c: who is there, and why. */
 #include "internal.h"
 
@@ -22,10 +22,8 @@ static size_t listing_bytes(size_t room)
 
 static listing *new_listing(gc_heap *heap, size_t room)
 {
-    listing *l = NULL;
+    listing *l = gc_allocate(heap, listing_bytes(room));
 
-    if (heap->hushed == 0)
-        l = gc_allocate(heap, listing_bytes(room));
     if (l == NULL)
         return NULL;
     *l = (listing) { .heap = heap, .room = room };
@@ -74,12 +72,26 @@ void gc_objects_free(gc_objects *list)
         discard(l);
 }
 
+enum { FIRST_ROOM = 16 };
+
+static listing *begin_listing(gc_heap *heap)
+{
+    listing *l = heap->hushed > 0 ? NULL
+                                  : new_listing(heap, FIRST_ROOM);
+
+    if (l != NULL)
+        gc_hush(heap);
+    return l;
+}
+
 /* Hand a complete listing over to the caller's list; or nothing, if
  * it has failed. What the caller's list held is given up at last. */
 static bool hand_over(listing *l, bool complete, gc_objects *list)
 {
     gc_objects old = *list;
 
+    if (l != NULL)
+        gc_unhush(l->heap);
     *list = (gc_objects) { NULL, 0 };
     if (l != NULL && complete && l->length > 0)
         *list = (gc_objects) { items_of(l), l->length };
@@ -88,26 +100,8 @@ static bool hand_over(listing *l, bool complete, gc_objects *list)
     gc_objects_free(&old);
     return l != NULL && complete;
 }
-
 /* ask who is there */
 enum { FIRST_ROOM = 16 };
-
-bool gc_get_objects(gc_heap *heap, int generation, gc_objects *list)
-{
-    bool all = generation == -1, done = all
-        || (generation >= 0 && generation < GC_GENERATIONS);
-    listing *l = new_listing(heap, FIRST_ROOM);
-
-    for (int g = 0; done && g < GC_GENERATIONS; g++) {
-        gc_link *objects = &heap->generations[g].objects;
-
-        if (!all && g != generation)
-            continue;
-        for (gc_link *o = objects->next; o != objects; o = o->next)
-            done = done && list_object(&l, object_at(o));
-    }
-    return hand_over(l, done, list);
-}
 
 typedef struct query {
     listing *listing;
@@ -120,6 +114,24 @@ static void visit_referent(void *referent, void *arg)
 
     if (referent != NULL && !q->failed)
         q->failed = !list_object(&q->listing, referent);
+}
+
+static void list_one(gc_object *o, void *arg)
+{
+    visit_referent(o, arg);
+}
+
+bool gc_get_objects(gc_heap *heap, int generation, gc_objects *list)
+{
+    bool all = generation == -1, one = generation >= 0
+        && generation < GC_GENERATIONS;
+    query q = { new_listing(heap, FIRST_ROOM), false, !all && !one };
+
+    q.failed |= q.listing == NULL;
+    for (int g = 0; g < GC_GENERATIONS && !q.failed; g++)
+        if (all || g == generation)
+            gc_each_of(heap, g, list_one, &q);
+    return hand_over(q.listing, !q.failed, list);
 }
 
 bool gc_get_referents(void *const objects[], size_t number,
@@ -175,7 +187,7 @@ bool gc_get_referrers(void *const objects[], size_t number,
     q.listing = new_listing(heap, FIRST_ROOM);
     want(objects, number, true);
     for (int g = 0; g < GC_GENERATIONS; g++)
-        gc_each_in(&heap->generations[g].objects, add_referrer, &q);
+        gc_each_of(heap, g, add_referrer, &q);
     want(objects, number, false);
     return hand_over(q.listing, !q.failed, list);
 }
@@ -210,16 +222,16 @@ bool gc_by_type(gc_heap *heap, const char *name, size_t limit,
 static void copy_count(gc_object *o, void *arg)
 {
     (void)arg;
-    head_of(o)->gc_refs = saturated(o->refcount);
+    *gc_refs_of(o) = saturated(o->refcount);
 }
 
 static void visit_subtract(void *referent, void *heap)
 {
-    gc_head *head = referent != NULL ? head_of(referent) : NULL;
-
-    if (head != NULL && head->heap == heap
-        && head->gc_refs > 0 && head->gc_refs < UINT32_MAX)
-        head->gc_refs--;
+    if (referent == NULL || gc_heap_of(referent) != heap)
+        return;
+    uint32_t *refs = gc_refs_of(referent);
+    if (*refs > 0 && *refs < UINT32_MAX)
+        --*refs;
 }
 
 static void subtract(gc_object *o, void *heap)
@@ -256,7 +268,7 @@ static const size_t NONE = SIZE_MAX;
 
 static void take_step(search *s, gc_object *o, size_t from)
 {
-    head_of(o)->gc_refs = SEEN;
+    *gc_refs_of(o) = SEEN;
     s->steps[s->length++] = (step) { o, from };
 }
 
@@ -264,11 +276,11 @@ static void visit_step(void *referent, void *arg)
 {
     search *s = arg;
 
-    if (referent == NULL || head_of(referent)->heap != s->heap)
+    if (referent == NULL || gc_heap_of(referent) != s->heap)
         return;
     if (referent == s->target && s->end == NONE)
         s->end = s->at;
-    if (head_of(referent)->gc_refs == 0)
+    if (*gc_refs_of(referent) == 0)
         take_step(s, referent, s->at);
 }
 
@@ -315,7 +327,7 @@ static void begin_at_roots(gc_object *o, void *arg)
 {
     search *s = arg;
 
-    if (head_of(o)->gc_refs > 0)
+    if (*gc_refs_of(o) > 0)
         take_step(s, o, NONE);
 }
 
@@ -337,7 +349,7 @@ bool gc_find_chain(void *object, gc_objects *chain)
         return false;
     }
     count_outside(s.heap);
-    if (head_of(object)->gc_refs > 0)
+    if (*gc_refs_of(object) > 0)
         return search_end_at_once(&s, chain);
     gc_each_object(s.heap, begin_at_roots, &s);
     search_run(&s);
@@ -347,7 +359,7 @@ bool gc_find_chain(void *object, gc_objects *chain)
 static void unmark(gc_object *o, void *arg)
 {
     (void)arg;
-    head_of(o)->gc_refs = 0;
+    *gc_refs_of(o) = 0;
 }
 
 bool gc_find_cycle(void *object, gc_objects *cycle)
@@ -438,7 +450,6 @@ void gc_print_chain(const gc_objects *chain, FILE *out)
     if (heap != NULL)
         gc_unhush(heap);
 }
-
 /* draw the neighbours */
 typedef struct picture {
     gc_heap *heap;
@@ -450,27 +461,27 @@ typedef struct picture {
 
 static void include(picture *p, gc_object *o)
 {
-    if (head_of(o)->gc_refs > 0 || p->length == p->limit)
+    if (*gc_refs_of(o) > 0 || p->length == p->limit)
         return;
     p->objects[p->length++] = o;
-    head_of(o)->gc_refs = (uint32_t)p->length;
+    *gc_refs_of(o) = (uint32_t)p->length;
 }
 
 static void visit_include(void *referent, void *arg)
 {
     picture *p = arg;
 
-    if (referent != NULL && head_of(referent)->heap == p->heap)
+    if (referent != NULL && gc_heap_of(referent) == p->heap)
         include(p, referent);
 }
 
 static void visit_drawn(void *referent, void *arg)
 {
     picture *p = arg;
-    gc_head *head = referent != NULL ? head_of(referent) : NULL;
 
-    if (head != NULL && head->heap == p->heap
-        && head->gc_refs > 0 && head->gc_refs <= p->level)
+    if (referent != NULL && gc_heap_of(referent) == p->heap
+        && *gc_refs_of(referent) > 0
+        && *gc_refs_of(referent) <= p->level)
         p->referrer = true;
 }
 
@@ -479,7 +490,7 @@ static void include_referrer(gc_object *o, void *arg)
     picture *p = arg;
 
     p->referrer = false;
-    if (head_of(o)->gc_refs == 0)
+    if (*gc_refs_of(o) == 0)
         gc_traverse(o, visit_drawn, p);
     if (p->referrer)
         include(p, o);
@@ -504,12 +515,67 @@ typedef struct arrow {
 static void write_arrow(const char *name, gc_object *to, void *arg)
 {
     arrow *a = arg;
-    bool here = head_of(to)->heap == a->heap
-        && head_of(to)->gc_refs > 0;
+    bool here = gc_heap_of(to) == a->heap
+        && *gc_refs_of(to) > 0;
 
     if (here)
         fprintf(a->out, "n%u -> n%u [label=\"%s\"];\n", a->from,
-                (unsigned)head_of(to)->gc_refs, name);
+                (unsigned)*gc_refs_of(to), name);
+    else
+        a->hidden++;
+}
+
+static void write_box(picture *p, size_t i, FILE *out)
+{
+    arrow a = { .out = out, .heap = p->heap, .from = (unsigned)i + 1 };
+    gc_object *o = p->objects[i];
+    char text[80];
+
+    fprintf(out, "n%u [label=\"", a.from);
+    gc_write_escaped(out, gc_describe(o, text, sizeof text));
+    fprintf(out, "\"%s];\n", i == 0 ? ", style=bold" : "");
+    each_reference(o, write_arrow, &a);
+    if (a.hidden > 0)
+        fprintf(out, "m%u [shape=plaintext, label=\"%zu more\"];\n"
+                "n%u -> m%u [style=dotted];\n", a.from, a.hidden,
+                a.from, a.from);
+}
+
+bool gc_draw(void *object, unsigned steps, size_t limit, FILE *out)
+{
+    gc_heap *heap = gc_heap_of(object);
+    picture p = { .heap = heap, .limit = limit > 0 ? limit : 1 };
+
+    if (p.limit > heap->count)
+        p.limit = heap->count;
+    if (heap->collecting || heap->hushed > 0
+        || !(p.objects = gc_allocate(heap,
+                                     p.limit * sizeof *p.objects)))
+        return false;
+    gc_each_object(heap, unmark, NULL);
+    include(&p, object);
+    for (unsigned i = 0; i < steps && p.level < p.length; i++)
+        include_neighbours(&p);
+    gc_hush(heap);
+    fprintf(out, "digraph {\nrankdir=LR; node [shape=box];\n");
+    for (size_t i = 0; i < p.length; i++)
+        write_box(&p, i, out);
+    fprintf(out, "}\n");
+    gc_unhush(heap);
+    gc_release(heap, p.objects, p.limit * sizeof *p.objects);
+    return true;
+}
+
+/* write the picture */
+static void write_arrow(const char *name, gc_object *to, void *arg)
+{
+    arrow *a = arg;
+    bool here = gc_heap_of(to) == a->heap
+        && *gc_refs_of(to) > 0;
+
+    if (here)
+        fprintf(a->out, "n%u -> n%u [label=\"%s\"];\n", a->from,
+                (unsigned)*gc_refs_of(to), name);
     else
         a->hidden++;
 }

@@ -1,4 +1,4 @@
-/* From chapter 9 of The Invisible Janitor; made by make tangle. */
+/* From chapters 9 and 10 of The Invisible Janitor; made by make tangle. */
 /* pool.c: objects that are used again. */
 #include "internal.h"
 
@@ -51,8 +51,12 @@ static void pool_clear(void *object)
     size_t left = pool->size;
 
     pool->size = pool->available = 0;
-    while (left > 0)
-        gc_decref(pool->slots[--left].object);
+    while (left > 0) {
+        gc_object *o = pool->slots[--left].object;
+
+        head_of(o)->pooled = false;
+        gc_decref(o);
+    }
 }
 
 static void pool_destroy(void *object)
@@ -107,6 +111,7 @@ static bool fill_pool(gc_pool *pool, const gc_type *type, size_t size)
         if (o == NULL)
             return false;
         pool->slots[i].object = o;
+        head_of(o)->pooled = true;
         *index_of(pool, o) = i + 1;
         pool->size++;
         pool->in[pool->available++] = i;
@@ -142,26 +147,26 @@ gc_pool *gc_pool_new_at(gc_heap *heap, const gc_type *type, size_t size,
 /* get and release */
 void *gc_pool_get(gc_pool *pool)
 {
-    slot *p = NULL;
+    gc_heap *heap = gc_heap_of(pool);
 
-    while (pool->available > 0) {
-        p = &pool->slots[pool->in[--pool->available]];
-        p->out = true;
-        if (gc_refcount(p->object) == 1)
-            break;
-        p = NULL;
-    }
-    if (p == NULL)
+    if (heap->hushed > 0 || heap->closing)
         return NULL;
-    head_of(p->object)->pooled = false;
-    /* track it again, if it was not looked at any more */
-    gc_object *o = p->object;
-    if (has_references(o->type) && !gc_is_tracked(o)
-        && !gc_is_immortal(o)) {
-        list_remove(&head_of(o)->link);
-        gc_adopt(gc_heap_of(o), o);
+    while (pool->available > 0) {
+        slot *p = &pool->slots[pool->in[--pool->available]];
+        gc_object *o = p->object;
+
+        p->out = true;
+        head_of(o)->pooled = false;
+        if (gc_refcount(o) > 1)
+            continue;
+        /* track it again, if it was not looked at any more */
+        gc_object *o = p->object;
+        if (has_references(o->type) && !gc_is_tracked(o)
+            && !gc_is_immortal(o))
+            gc_adopt(gc_heap_of(o), o);
+        return gc_new_ref(o);
     }
-    return gc_new_ref(p->object);
+    return NULL;
 }
 
 enum gc_pool_result gc_pool_release(gc_pool *pool, void *object)

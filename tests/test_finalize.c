@@ -708,6 +708,33 @@ static void test_finalizers_that_err(void **state)
                  "mute grave: holds 1 references in its grave");
 }
 
+static void make_another(speaker *s)
+{
+    s->act = NULL;
+    gc_decref(new_ring(gc_heap_of(s), &speaker_type, "another", NULL));
+}
+
+static void live_for_ever(void *object)
+{
+    strcat(said, "atom ");
+    gc_make_immortal(object);
+}
+
+static void test_closing_collects_until_nothing_is_found(void **state)
+{
+    gc_type stubborn = { .name = "stubborn", .size = sizeof(gc_object),
+                         .finalize = live_for_ever };
+    gc_heap *heap = gc_heap_new(NULL);
+    speaker *s = new_ring(heap, &speaker_type, "one", NULL);
+
+    (void)state;
+    s->act = make_another;
+    gc_decref(s);
+    gc_decref(gc_new(heap, &stubborn));
+    assert_int_equal(gc_heap_free(heap), 0);
+    assert_said("atom atom one another ");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -736,6 +763,7 @@ int main(void)
         cmocka_unit_test(test_long_list_and_long_ring),
         cmocka_unit_test(test_no_memory_for_garbage),
         cmocka_unit_test(test_finalizers_that_err),
+        cmocka_unit_test(test_closing_collects_until_nothing_is_found),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

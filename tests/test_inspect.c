@@ -403,6 +403,7 @@ static void test_nobody_is_asked_about(void **state)
     assert_int_equal(gc_heap_free(heap), 0);
 }
 
+/* a thing that can be told about */
 typedef struct thing {
     gc_object base;
     gc_weakref *weaklist;
@@ -874,6 +875,181 @@ static void test_one_refusal(void **state)
                                      look_at_the_answer });
 }
 
+static size_t given, asked;
+
+static void ask_everything(gc_heap *heap)
+{
+    gc_objects list = { 0 };
+
+    asked++;
+    assert_true(gc_by_type(heap, "thing", 10, &list));
+    given += list.length;
+    assert_true(gc_get_objects(heap, -1, &list));
+    for (size_t i = 0; i < list.length; i++)
+        given += list.items[i]->type == &thing_type;
+    gc_objects_free(&list);
+}
+
+static void ask_when_told(gc_weakref *ref, void *closure)
+{
+    (void)closure;
+    ask_everything(gc_heap_of(ref));
+}
+
+static void ask_afterwards(void *heap)
+{
+    ask_everything(heap);
+}
+
+static void ask_at_last(void *object)
+{
+    ask_everything(gc_heap_of(object));
+}
+
+static const gc_type curious_type = {
+    .name = "curious", .size = sizeof(gc_object),
+    .finalize = ask_at_last,
+};
+
+typedef struct owner {
+    gc_object base;
+    struct owner *self;
+    gc_object *curious;
+} owner;
+
+static const gc_type owner_type = {
+    .name = "thing", .size = sizeof(owner),
+    .fields = (const gc_field[]) { GC_FIELD(owner, self),
+                                   GC_FIELD(owner, curious), GC_END },
+};
+
+static void test_what_is_collected_is_given_to_nobody(void **state)
+{
+    gc_heap *heap = gc_heap_new(NULL);
+    thing *t = gc_new(heap, &thing_type);
+    owner *o = gc_new(heap, &owner_type);
+    gc_weakref *ref = gc_weakref_new(t, ask_when_told, NULL);
+
+    (void)state;
+    given = asked = 0;
+    assert_non_null(gc_finalize(t, ask_afterwards, heap));
+    o->curious = gc_new(heap, &curious_type);
+    gc_set_field(&t->left, t);
+    gc_set_field(&o->self, o);
+    gc_decref(t), gc_decref(o);
+    assert_int_equal(gc_collect(heap), 3); /* with a weak reference */
+    assert_int_equal(asked, 3);
+    assert_int_equal(given, 0);
+    gc_decref(ref);
+    assert_int_equal(gc_heap_free(heap), 0);
+}
+
+static gc_objects moved_list(gc_heap *heap)
+{
+    gc_objects list = { 0 }, none = { 0 };
+
+    assert_false(gc_get_objects(heap, 7, &none));
+    assert_null(none.items);
+    assert_true(gc_by_type(heap, "atom", 10, &list));
+    return list;
+}
+
+static void test_list_that_is_moved(void **state)
+{
+    gc_heap *heap = gc_heap_new(NULL);
+    gc_object *o = gc_new(heap, &atom_type);
+    gc_objects list = moved_list(heap), chain = { 0 };
+
+    (void)state;
+    assert_int_equal(list.length, 1);
+    assert_true(gc_find_chain(o, &chain));
+    assert_int_equal(chain.length, 1);
+    gc_objects_free(&chain), gc_objects_free(&list);
+    gc_decref(o);
+    assert_int_equal(gc_heap_free(heap), 0);
+}
+
+static gc_objects refilled;
+
+static void fill_it_again(void *object)
+{
+    assert_true(gc_by_type(gc_heap_of(object), "atom", 1, &refilled));
+}
+
+static void test_list_filled_by_a_finalizer(void **state)
+{
+    gc_heap *heap = gc_heap_new(NULL);
+    gc_type type = { .name = "last", .size = sizeof(gc_object),
+                     .finalize = fill_it_again };
+    gc_object *atom = gc_new(heap, &atom_type);
+
+    (void)state;
+    gc_object *last = gc_new(heap, &type);
+    assert_true(gc_by_type(heap, "last", 1, &refilled));
+    gc_decref(last);
+    assert_true(gc_find_chain(atom, &refilled));
+    assert_int_equal(refilled.length, 1);
+    assert_ptr_equal(refilled.items[0], atom);
+    gc_objects_free(&refilled);
+    gc_decref(atom);
+    assert_int_equal(gc_heap_free(heap), 0);
+}
+
+static size_t bytes_in_rows(gc_heap *heap)
+{
+    gc_snapshot *s = gc_take_snapshot(heap);
+    ptrdiff_t sum = 0;
+
+    for (size_t i = 0; i < s->length; i++)
+        sum += s->rows[i].bytes;
+    gc_snapshot_free(s);
+    return (size_t)sum;
+}
+
+static void test_snapshot_outlives_its_heap(void **state)
+{
+    gc_heap *heap = gc_heap_new(NULL);
+    gc_weakdict *set = gc_weakset_new(heap);
+    thing *t = gc_new(heap, &thing_type);
+    size_t bytes = gc_heap_bytes(heap), sum = 0;
+
+    (void)state;
+    bytes -= bytes_in_rows(heap); /* of the heap itself */
+    assert_true(gc_weakset_add(set, t));
+    gc_snapshot *s = gc_take_snapshot(heap);
+    sum = gc_heap_bytes(heap) - bytes;
+    assert_int_equal(bytes_in_rows(heap), sum);
+    gc_decref(t), gc_decref(set);
+    assert_int_equal(gc_heap_free(heap), 0);
+    assert_int_equal(s->length, 4);
+    gc_snapshot_free(s);
+}
+
+static void do_nothing_with(void *arg)
+{
+    (void)arg;
+}
+
+static void test_places_of_what_the_library_makes(void **state)
+{
+    gc_options options = { .places = true };
+    gc_heap *heap = gc_heap_new(&options);
+    thing *t = gc_new(heap, &thing_type); int line = __LINE__;
+    gc_weakref *ref = gc_weakref_new(t, NULL, NULL);
+    gc_weakref *proxy = gc_proxy_new(t, NULL, NULL);
+    gc_weakdict *set = gc_weakset_new(heap);
+    gc_finalizer *f = gc_finalize(t, do_nothing_with, NULL);
+
+    (void)state;
+    assert_int_equal(gc_get_place(t).line, line);
+    assert_int_equal(gc_get_place(ref).line, line + 1);
+    assert_int_equal(gc_get_place(proxy).line, line + 2);
+    assert_int_equal(gc_get_place(set).line, line + 3);
+    assert_int_equal(gc_get_place(f).line, line + 4);
+    gc_decref(ref), gc_decref(proxy), gc_decref(set), gc_decref(t);
+    assert_int_equal(gc_heap_free(heap), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -902,6 +1078,11 @@ int main(void)
         cmocka_unit_test(test_not_within_a_collection),
         cmocka_unit_test(test_looking_out_of_memory),
         cmocka_unit_test(test_one_refusal),
+        cmocka_unit_test(test_what_is_collected_is_given_to_nobody),
+        cmocka_unit_test(test_list_that_is_moved),
+        cmocka_unit_test(test_list_filled_by_a_finalizer),
+        cmocka_unit_test(test_snapshot_outlives_its_heap),
+        cmocka_unit_test(test_places_of_what_the_library_makes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,4 +1,4 @@
-/* From chapters 4 and 9 of The Invisible Janitor; made by make tangle. */
+/* From chapters 4, 8 and 9 of The Invisible Janitor; made by make tangle. */
 /* test_pool.c: the tests of Chapter 9. */
 #include "support.h"
 
@@ -197,6 +197,7 @@ static void test_pool_freed_while_objects_are_out(void **state)
     assert_int_equal(gc_heap_free(heap), 1);
 }
 
+/* a thing that can be told about */
 typedef struct thing {
     gc_object base;
     gc_weakref *weaklist;
@@ -260,6 +261,30 @@ static void test_taken_while_releasing(void **state)
     assert_null(gc_pool_get(pool));
     gc_decref(ref);
     assert_int_equal(gc_pool_release(pool, t), GC_POOL_RELEASED);
+    assert_int_equal(gc_pool_available(pool), 1);
+    gc_decref(pool);
+    assert_int_equal(gc_heap_free(heap), 0);
+}
+
+static void test_nobody_shares_a_pooled_object(void **state)
+{
+    gc_heap *heap = gc_heap_new(NULL);
+    gc_pool *pool = gc_pool_new(heap, &thing_type, 2);
+    gc_objects list = { 0 };
+
+    (void)state;
+    assert_true(gc_by_type(heap, "thing", 2, &list));
+    assert_int_equal(list.length, 2);
+    assert_null(gc_weakref_new(list.items[0], NULL, NULL));
+    assert_null(gc_pool_get(pool));
+    thing *mine = gc_new_ref(list.items[0]);
+    gc_objects_free(&list);
+    assert_int_equal(gc_pool_release(pool, mine), GC_POOL_RELEASED);
+    assert_int_equal(gc_pool_available(pool), 1);
+    mine = gc_pool_get(pool);
+    gc_decref(mine);
+    assert_int_equal(gc_pool_available(pool), 0);
+    assert_int_equal(gc_pool_release(pool, mine), GC_POOL_RELEASED);
     assert_int_equal(gc_pool_available(pool), 1);
     gc_decref(pool);
     assert_int_equal(gc_heap_free(heap), 0);
@@ -402,6 +427,7 @@ int main(void)
         cmocka_unit_test(test_get_and_release),
         cmocka_unit_test(test_wrong_releases),
         cmocka_unit_test(test_pool_freed_while_objects_are_out),
+        cmocka_unit_test(test_nobody_shares_a_pooled_object),
         cmocka_unit_test(test_taken_while_releasing),
         cmocka_unit_test(test_age_in_the_pool),
         cmocka_unit_test(test_pool_goes_while_releasing),

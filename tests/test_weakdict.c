@@ -670,6 +670,87 @@ static void test_one_refusal(void **state)
                                      look_at_entries });
 }
 
+typedef struct keeper {
+    gc_object base;
+    gc_weakdict *dict;
+    struct keeper *self;
+} keeper;
+
+static gc_weakdict *kept;
+
+static void keep_the_dictionary(void *object)
+{
+    kept = gc_new_ref(((keeper *)object)->dict);
+}
+
+static const gc_type keeper_type = {
+    .name = "keeper", .size = sizeof(keeper),
+    .fields = (const gc_field[]) { GC_FIELD(keeper, dict),
+                                   GC_FIELD(keeper, self), GC_END },
+    .finalize = keep_the_dictionary,
+};
+
+/* A set of three that are alive, which has come back from the dead. */
+static void bring_back_a_set(gc_heap *heap, thing *members[3])
+{
+    keeper *k = gc_new(heap, &keeper_type);
+
+    k->dict = gc_weakset_new(heap);
+    for (int i = 0; i < 3; i++) {
+        members[i] = new_thing(heap, i);
+        assert_true(gc_weakset_add(k->dict, members[i]));
+    }
+    gc_set_field(&k->self, k);
+    gc_decref(k);
+    gc_collect(heap);
+    assert_int_equal(gc_weakdict_len(kept), 3);
+}
+
+static void test_dictionary_that_comes_back(void **state)
+{
+    (void)state;
+    for (int way = 0; way < 3; way++) {
+        gc_heap *heap = gc_heap_new(NULL);
+        gc_weakdict *other = gc_weakset_new(heap);
+        thing *members[3];
+
+        bring_back_a_set(heap, members);
+        if (way == 0)
+            assert_null(gc_weakset_pop(kept));
+        else if (way == 1)
+            assert_true(gc_weakdict_update(kept, other));
+        else
+            for (int i = 0; i < 2; i++)
+                assert_true(gc_weakset_add(kept, members[i]));
+        assert_int_equal(gc_weakdict_len(kept), way == 2 ? 2 : 0);
+        for (int i = 0; i < 3; i++)
+            gc_decref(members[i]);
+        gc_decref(kept), gc_decref(other);
+        assert_int_equal(gc_heap_free(heap), 0);
+    }
+}
+
+static void test_value_that_is_a_filed_reference(void **state)
+{
+    gc_heap *heap = gc_heap_new(NULL);
+    gc_weakdict *d = gc_weakkeydict_new(heap);
+    thing *one = new_thing(heap, 1), *nine = new_thing(heap, 9);
+    thing *leaf = new_thing(heap, 0);
+    gc_weakref *ref;
+
+    (void)state;
+    assert_true(gc_weakdict_set(d, one, leaf));
+    assert_true(gc_weakdict_set(d, nine, leaf));
+    assert_int_equal(gc_getweakrefs(nine, &ref, 1), 1);
+    assert_true(gc_weakdict_set(d, one, ref));
+    gc_decref(nine);
+    assert_int_equal(gc_weakdict_len(d), 1);
+    assert_true(gc_weakdict_contains(d, one));
+    assert_int_equal(gc_refcount(leaf), 1);
+    gc_decref(leaf), gc_decref(one), gc_decref(d);
+    assert_int_equal(gc_heap_free(heap), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -693,6 +774,8 @@ int main(void)
         cmocka_unit_test(test_rings),
         cmocka_unit_test(test_dictionaries_out_of_memory),
         cmocka_unit_test(test_one_refusal),
+        cmocka_unit_test(test_dictionary_that_comes_back),
+        cmocka_unit_test(test_value_that_is_a_filed_reference),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

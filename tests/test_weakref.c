@@ -860,6 +860,205 @@ static void test_one_refusal(void **state)
                                  look_at_target });
 }
 
+static gc_weakdict *registry, *by_name;
+
+static void count_call(void *calls)
+{
+    ++*(int *)calls;
+}
+
+static int calls;
+
+static void register_at_last(void *object)
+{
+    thing *name = new_thing(gc_heap_of(object), "name");
+
+    assert_true(gc_weakset_add(registry, object));
+    assert_true(gc_weakdict_set(by_name, name, object));
+    assert_non_null(gc_finalize(object, count_call, &calls));
+    gc_decref(name);
+}
+
+static void test_death_that_everybody_hears_of(void **state)
+{
+    gc_heap *heap = gc_heap_new(NULL);
+    gc_type type;
+
+    (void)state;
+    calls = 0;
+    registry = gc_weakset_new(heap);
+    by_name = gc_weakvaluedict_new(heap);
+    for (int i = 0; i < 10; i++) {
+        thing *t = new_with(heap, &type, register_at_last);
+        gc_set_field(&t->left, t);
+        gc_decref(t);
+    }
+    gc_collect(heap);
+    assert_int_equal(calls, 10);
+    assert_int_equal(gc_weakdict_len(registry), 0);
+    assert_int_equal(gc_weakdict_len(by_name), 0);
+    assert_int_equal(gc_heap_count(heap), 2);
+    gc_decref(registry), gc_decref(by_name);
+    assert_int_equal(gc_heap_free(heap), 0);
+}
+
+typedef struct wrapped {
+    gc_weakref ref;
+    gc_object *extra;
+} wrapped;
+
+static void wrapped_traverse(void *object, gc_visit *visit, void *arg)
+{
+    gc_weakref_traverse(object, visit, arg);
+    visit(((wrapped *)object)->extra, arg);
+}
+
+static void wrapped_clear(void *object)
+{
+    gc_clear_field(&((wrapped *)object)->extra);
+    gc_weakref_clear(object);
+}
+
+static thing *held_by_extra;
+
+static void let_the_thing_go(void *object)
+{
+    (void)object;
+    gc_decref(held_by_extra);
+}
+
+static void test_derived_by_wrapping(void **state)
+{
+    const gc_type type = { .name = "wrapped", .size = sizeof(wrapped),
+        .traverse = wrapped_traverse, .clear = wrapped_clear };
+    const gc_type extra = { .name = "extra", .size = sizeof(gc_object),
+        .finalize = let_the_thing_go };
+    const gc_type small = { .name = "small", .size = sizeof(gc_object),
+        .traverse = wrapped_traverse, .clear = wrapped_clear };
+    gc_heap *heap = gc_heap_new(NULL);
+    thing *t = held_by_extra = new_thing(heap, "t");
+
+    (void)state;
+    assert_null(gc_weakref_new_of(&small, t, NULL, NULL));
+    wrapped *w = gc_weakref_new_of(&type, t, note, t);
+    gc_clear_field(&w->ref.closure); /* or the thing would stay */
+    w->extra = gc_new(heap, &extra);
+    gc_decref(w);
+    assert_noted("");
+    assert_int_equal(gc_heap_free(heap), 0);
+}
+
+static gc_weakref *came_back;
+
+static void look_and_come_back(void *object)
+{
+    void *referent = gc_weakref_get(object);
+
+    assert_non_null(referent);
+    gc_decref(referent);
+    came_back = gc_new_ref(object);
+}
+
+static void test_derived_with_a_finalizer(void **state)
+{
+    const gc_type type = { .name = "ref", .size = sizeof(gc_weakref),
+        .finalize = look_and_come_back,
+        .traverse = gc_weakref_traverse, .clear = gc_weakref_clear };
+    gc_heap *heap = gc_heap_new(NULL);
+    thing *t = new_thing(heap, "t"), *told = new_thing(heap, "told");
+
+    (void)state;
+    gc_decref(gc_weakref_new_of(&type, t, note, told));
+    gc_decref(t);
+    assert_noted("told ");
+    gc_decref(came_back), gc_decref(told);
+    assert_int_equal(gc_heap_free(heap), 0);
+}
+
+static gc_weakref *pair[2];
+
+static void grant_immortality(gc_weakref *ref)
+{
+    gc_make_immortal(ref);
+    gc_make_immortal(ref == pair[0] ? pair[1] : pair[0]);
+}
+
+static void test_immortality_in_mid_collection(void **state)
+{
+    gc_heap *heap = gc_heap_new(NULL);
+    thing *a = new_ring(heap, "a", "b");
+
+    (void)state;
+    pair[0] = watch(a, "first"), pair[1] = watch(a, "second");
+    then = grant_immortality;
+    gc_decref(a);
+    assert_int_equal(gc_collect(heap), 2);
+    then = NULL;
+    assert_noted("second first ");
+    assert_false(gc_is_tracked(pair[0]));
+    gc_decref(pair[0]), gc_decref(pair[1]);
+    assert_int_equal(gc_heap_free(heap), 0);
+}
+
+static void let_go_of(void *object)
+{
+    gc_decref(object);
+}
+
+static void test_chain_of_atoms(void **state)
+{
+    const gc_type type = { .name = "atom", .size = sizeof(thing),
+        .weaklist_offset = offsetof(thing, weaklist) };
+    gc_heap *heap = gc_heap_new(NULL);
+    void *first = gc_new(heap, &type);
+
+    (void)state;
+    gc_disable(heap);
+    for (int i = 0; i < 100000; i++) {
+        void *o = gc_new(heap, &type);
+
+        assert_non_null(gc_finalize(o, let_go_of, first));
+        first = o;
+    }
+    gc_decref(first);
+    assert_int_equal(gc_heap_count(heap), 0);
+    assert_int_equal(gc_heap_free(heap), 0);
+}
+
+static gc_finalizer *at_exit[4];
+
+static void note_exit(void *name)
+{
+    strcat(strcat(noted, name), " ");
+}
+
+static void change_minds(void *object)
+{
+    gc_finalizer_set_atexit(at_exit[0], true);
+    gc_finalizer_set_atexit(at_exit[2], false);
+    note_exit("change");
+    if (object != NULL)
+        gc_finalize(object, note_exit, "new");
+}
+
+static void test_changes_of_mind_at_exit(void **state)
+{
+    (void)state;
+    for (int registers = 0; registers < 2; registers++) {
+        gc_heap *heap = gc_heap_new(NULL);
+        thing *t = new_thing(heap, "t");
+
+        at_exit[0] = gc_finalize(t, note_exit, "later");
+        at_exit[1] = gc_finalize(t, note_exit, "always");
+        at_exit[2] = gc_finalize(t, note_exit, "not");
+        at_exit[3] = gc_finalize(t, change_minds, registers ? t : NULL);
+        gc_finalizer_set_atexit(at_exit[0], false);
+        assert_int_equal(gc_heap_free(heap), 1);
+        assert_noted(registers ? "change new always later "
+                               : "change not always ");
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -893,6 +1092,12 @@ int main(void)
         cmocka_unit_test(test_finalize_at_exit),
         cmocka_unit_test(test_references_out_of_memory),
         cmocka_unit_test(test_one_refusal),
+        cmocka_unit_test(test_death_that_everybody_hears_of),
+        cmocka_unit_test(test_derived_by_wrapping),
+        cmocka_unit_test(test_derived_with_a_finalizer),
+        cmocka_unit_test(test_immortality_in_mid_collection),
+        cmocka_unit_test(test_chain_of_atoms),
+        cmocka_unit_test(test_changes_of_mind_at_exit),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
