@@ -377,32 +377,40 @@ same_dictionaries = build/chE/containers $1 $2 > build/oracle/ours && \
         > build/oracle/python && \
     cmp build/oracle/ours build/oracle/python
 .PHONY: oracle
-oracle: build/oracle/oracle build/chE/programs
-	build/oracle/oracle $(SEED) $(OPS) $(SEEDS)
+oracle: build/oracle/oracle $(if $(ORDER),build/oracle/lists) \
+        build/chE/programs
+	$(if $(ORDER),build/oracle/lists,$<) $(SEED) $(OPS) $(SEEDS)
 	$(call same_dictionaries,$(SEED),$(OPS))
 	echo 'weak dictionaries: $(OPS) steps, the same in both'
 
 # Half a minute, and five for the bugs: what Appendix E prints of it.
-mutate := CODE=$(worlds)/code ORACLE=$(worlds)/tests/oracle \
+lists  := build/ch09/plain/code
+mutate := CODE=$(lists) ORACLE=$(worlds)/tests/oracle \
           bash $(worlds)/tests/oracle/mutate.sh
 asked  := oracle-strict oracle-lenient bugs-strict bugs-lenient
-ask.oracle-strict  = ORDER=list $< 1 100000 100
+ask.oracle-strict  = ORDER=list build/oracle/lists 1 100000 100
 ask.oracle-lenient = $< 1 100000 100
 ask.bugs-strict    = ORDER=list $(mutate)
 ask.bugs-lenient   = $(mutate)
 .PHONY: measure-oracle
-measure-oracle: build/oracle/oracle
+measure-oracle: build/oracle/oracle build/oracle/lists
 	$(foreach a,$(or $(filter $(ONLY),$(asked)),$(asked)),\
 	    $(ask.$a) > build/oracle/$a && \
 	    mv build/oracle/$a figures/measured/$a.txt && \
 	    $(press)/records sign chE/$a &&) true
 
-build/oracle/oracle: build/chE/tangled Makefile
+# The order of lists is asked of the last library that has them.
+define make_oracle
 	mkdir -p $(@D)
 	gcc -std=gnu11 -O2 -g -Wall -Wextra -Wshadow -o $@ \
-	    -I$(worlds)/code -isystem /usr/include/python3.11 \
-	    $(worlds)/tests/oracle/*.c $(worlds)/code/*.c \
+	    -I$1 -isystem /usr/include/python3.11 \
+	    $(worlds)/tests/oracle/*.c $1/*.c \
 	    $$(/usr/bin/python3-config --embed --ldflags)
+endef
+build/oracle/oracle: build/chE/tangled Makefile
+	$(call make_oracle,$(worlds)/code)
+build/oracle/lists: build/chE/tangled build/ch09/tangled Makefile
+	$(call make_oracle,$(lists))
 
 tangle: build/$(last)/tangled $(press)/tangled
 	$(press)/publish build/$(last)
@@ -550,8 +558,8 @@ check-visit: $(press)/tangled build/$(last)/tangled
 	$(call totals,$(visit)/obj-plain)
 
 # Two minutes: both kinds of comparison, then the bugs on purpose.
-check-oracle: build/oracle/oracle build/chE/programs
-	ORDER=list timeout 300 $< 1 100000 200 > build/oracle/log || \
+check-oracle: build/oracle/oracle build/oracle/lists build/chE/programs
+	ORDER=list timeout 300 build/oracle/lists 1 100000 200 > build/oracle/log || \
 	    { cat build/oracle/log >&2; exit 1; }
 	timeout 300 $< 1 100000 150 > build/oracle/log || \
 	    { cat build/oracle/log >&2; exit 1; }

@@ -68,7 +68,8 @@ void *gc_new(gc_heap *heap, const gc_type *type)
 {
     gc_slab *s = open_slab(heap, type);
 
-    return s != NULL ? new_in(heap, s, type) : gc_new_var(heap, type, 0);
+    return s != NULL ? new_in(heap, s, type)
+                     : gc_new_var(heap, type, 0);
 }
 
 void *gc_new_at(gc_heap *heap, const gc_type *type, size_t length,

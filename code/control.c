@@ -39,7 +39,7 @@ void gc_freeze(gc_heap *heap)
 {
     moving m = { 0, GC_GENERATIONS - 1, PERMANENT };
 
-    if (heap->hushed > 0)
+    if (heap->hushed > 0 || heap->closing)
         return;
     gc_each_at_home(heap, move_generation, &m);
     for (int g = 0; g < GC_GENERATIONS; g++)
@@ -50,7 +50,7 @@ void gc_unfreeze(gc_heap *heap)
 {
     moving m = { PERMANENT, PERMANENT, GC_GENERATIONS - 1 };
 
-    if (heap->hushed == 0)
+    if (heap->hushed == 0 && !heap->closing)
         gc_each_at_home(heap, move_generation, &m);
 }
 

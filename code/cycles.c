@@ -50,6 +50,11 @@ static uint32_t base_of(const gc_heap *heap, const gc_slab *s)
 
 /* choose what is collected */
 /* choose what is collected */
+static int older_than(int g)
+{
+    return g + 1 < GC_GENERATIONS ? g + 1 : g;
+}
+
 /* The tracked objects of generations 0 to g. */
 static void choose_generations(gc_heap *heap, int g)
 {
@@ -64,7 +69,7 @@ static void choose_generations(gc_heap *heap, int g)
         if (CHECKING && t->touched[n]) /* are all of them dead? */
             t->touched[n] = slab_of(t->rows[n].first)->used > 0;
         if (t->touched[n])
-            t->youngest[n] = (uint8_t)(g < GC_GENERATIONS - 1 ? g + 1 : g);
+            t->youngest[n] = (uint8_t)older_than(g);
     }
 }
 
@@ -99,7 +104,7 @@ typedef struct visits {
     size_t offsets[8];
     unsigned features;
     uint32_t limit;
-    uint32_t waiting; /* index + 1 of the first, whose number has more */
+    uint32_t waiting; /* index + 1 of the first; its number: the next */
     size_t left;
 } visits;
 
@@ -423,8 +428,9 @@ static void tell_apart(gc_heap *heap)
     for (size_t n = 0; (s = next_touched(heap, &n)) != NULL;) {
         uint32_t base = base_of(heap, s);
 
-        for (uint32_t i = is_marked(heap, s) ? s->fresh : 0;
-             i < s->fresh; i++)
+        if (is_marked(heap, s))
+            continue;
+        for (uint32_t i = 0; i < s->fresh; i++)
             if (in_set(heap, s->heads[i].state))
                 mark(&s->heads[i], &heap->tables.refs[base + i],
                      gc_test_bit(heap->tables.zero, base + i));
@@ -447,8 +453,7 @@ static void deduce_unreachable(gc_heap *heap)
         heap->features |= v.features;
     }
     note_zeros(heap, &v);
-    for (size_t n = 0; v.left > 0
-             && (s = next_touched(heap, &n)) != NULL;)
+    for (size_t n = 0; v.left > 0 && (s = next_touched(heap, &n));)
         reach_from(heap, &v, s);
     heap->unreachable = v.left;
     heap->collected -= v.left;
@@ -588,19 +593,14 @@ static void merge_generations(gc_heap *heap, int g)
 }
 
 /* move the survivors up */
-static int older_than(int g)
-{
-    return g + 1 < GC_GENERATIONS ? g + 1 : g;
-}
-
 static void move_up(gc_heap *heap, int older)
 {
     gc_slab *s;
 
     for (size_t n = 0; (s = next_touched(heap, &n)) != NULL;)
-        for (size_t i = heap->tables.settled[s->number] ? s->fresh : 0;
-             i < s->fresh; i++)
-            if (in_set(heap, s->heads[i].state)
+        for (size_t i = 0; i < s->fresh; i++)
+            if (!heap->tables.settled[s->number]
+                && in_set(heap, s->heads[i].state)
                 && !s->heads[i].unreachable)
                 s->heads[i].state = (uint8_t)(ALIVE | TRACKED | older);
 }

@@ -187,10 +187,10 @@ size_t gc_handle_callbacks(gc_heap *heap, int older)
         gc_handle_callback(ref);
         if (ref->base.refcount == 1)
             freed++;
-        else if (gc_is_immortal(ref))
-            head_of(ref)->apart = false;
-        else
+        else if (gc_is_tracked(ref))
             gc_keep(&ref->base, older);
+        else
+            head_of(ref)->apart = false;
         gc_decref(ref);
     }
     return freed;

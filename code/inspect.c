@@ -101,8 +101,6 @@ static bool hand_over(listing *l, bool complete, gc_objects *list)
     return l != NULL && complete;
 }
 /* ask who is there */
-enum { FIRST_ROOM = 16 };
-
 typedef struct query {
     listing *listing;
     bool found, failed;
@@ -125,7 +123,7 @@ bool gc_get_objects(gc_heap *heap, int generation, gc_objects *list)
 {
     bool all = generation == -1, one = generation >= 0
         && generation < GC_GENERATIONS;
-    query q = { new_listing(heap, FIRST_ROOM), false, !all && !one };
+    query q = { begin_listing(heap), false, !all && !one };
 
     q.failed |= q.listing == NULL;
     for (int g = 0; g < GC_GENERATIONS && !q.failed; g++)
@@ -143,7 +141,7 @@ bool gc_get_referents(void *const objects[], size_t number,
         gc_objects_free(list);
         return true;
     }
-    q.listing = new_listing(gc_heap_of(objects[0]), FIRST_ROOM);
+    q.listing = begin_listing(gc_heap_of(objects[0]));
     for (size_t i = 0; i < number && !q.failed; i++)
         gc_traverse(objects[i], visit_referent, &q);
     return hand_over(q.listing, !q.failed, list);
@@ -184,7 +182,7 @@ bool gc_get_referrers(void *const objects[], size_t number,
         return true;
     }
     gc_heap *heap = gc_heap_of(objects[0]);
-    q.listing = new_listing(heap, FIRST_ROOM);
+    q.listing = begin_listing(heap);
     want(objects, number, true);
     for (int g = 0; g < GC_GENERATIONS; g++)
         gc_each_of(heap, g, add_referrer, &q);
@@ -211,7 +209,7 @@ static void add_named(gc_object *o, void *arg)
 bool gc_by_type(gc_heap *heap, const char *name, size_t limit,
                 gc_objects *list)
 {
-    naming n = { new_listing(heap, FIRST_ROOM), name, limit, false };
+    naming n = { begin_listing(heap), name, limit, false };
 
     if (n.listing != NULL)
         gc_each_at_home(heap, add_named, &n);
@@ -257,10 +255,12 @@ typedef struct step {
 typedef struct search {
     gc_heap *heap;
     gc_object *target;
+    listing *listing; /* of the way, when it is found */
     step *steps;
     size_t length, room;
     size_t at;  /* the step whose references are visited */
     size_t end; /* the step from which the target was reached */
+    bool at_once; /* it was reached without any */
 } search;
 
 enum { SEEN = 1 };
@@ -288,11 +288,10 @@ static bool search_begin(search *s, gc_object *target)
 {
     gc_heap *heap = gc_heap_of(target);
 
-    if (heap->collecting || heap->hushed > 0)
-        return false;
     *s = (search) { .heap = heap, .target = target, .end = NONE,
                     .room = heap->count };
-    s->steps = gc_allocate(heap, s->room * sizeof *s->steps);
+    if (!heap->collecting && (s->listing = begin_listing(heap)) != NULL)
+        s->steps = gc_allocate(heap, s->room * sizeof *s->steps);
     return s->steps != NULL;
 }
 
@@ -305,7 +304,6 @@ static void search_run(search *s)
 static bool search_end(search *s, gc_objects *chain)
 {
     size_t before = NONE, at = s->end, next;
-    listing *l = new_listing(s->heap, FIRST_ROOM);
     bool done = true;
 
     while (at != NONE) {
@@ -315,11 +313,11 @@ static bool search_end(search *s, gc_objects *chain)
         at = next;
     }
     for (at = before; at != NONE && done; at = s->steps[at].from)
-        done = list_object(&l, s->steps[at].object);
-    if (done && s->end != NONE)
-        done = list_object(&l, s->target);
+        done = list_object(&s->listing, s->steps[at].object);
+    if (done && (s->end != NONE || s->at_once))
+        done = list_object(&s->listing, s->target);
     gc_release(s->heap, s->steps, s->room * sizeof *s->steps);
-    return hand_over(l, done, chain);
+    return hand_over(s->listing, done, chain);
 }
 
 /* find the chain and the cycle */
@@ -331,28 +329,18 @@ static void begin_at_roots(gc_object *o, void *arg)
         take_step(s, o, NONE);
 }
 
-static bool search_end_at_once(search *s, gc_objects *chain)
-{
-    listing *l = new_listing(s->heap, FIRST_ROOM);
-    bool done = list_object(&l, s->target);
-
-    gc_release(s->heap, s->steps, s->room * sizeof *s->steps);
-    return hand_over(l, done, chain);
-}
-
 bool gc_find_chain(void *object, gc_objects *chain)
 {
     search s;
 
-    if (!search_begin(&s, object)) {
-        gc_objects_free(chain);
-        return false;
-    }
+    if (!search_begin(&s, object))
+        return hand_over(s.listing, false, chain);
     count_outside(s.heap);
-    if (*gc_refs_of(object) > 0)
-        return search_end_at_once(&s, chain);
-    gc_each_object(s.heap, begin_at_roots, &s);
-    search_run(&s);
+    s.at_once = *gc_refs_of(object) > 0;
+    if (!s.at_once) {
+        gc_each_object(s.heap, begin_at_roots, &s);
+        search_run(&s);
+    }
     return search_end(&s, chain);
 }
 
@@ -366,10 +354,8 @@ bool gc_find_cycle(void *object, gc_objects *cycle)
 {
     search s;
 
-    if (!search_begin(&s, object)) {
-        gc_objects_free(cycle);
-        return false;
-    }
+    if (!search_begin(&s, object))
+        return hand_over(s.listing, false, cycle);
     gc_each_object(s.heap, unmark, NULL);
     take_step(&s, object, NONE);
     search_run(&s);
@@ -552,66 +538,11 @@ bool gc_draw(void *object, unsigned steps, size_t limit, FILE *out)
         || !(p.objects = gc_allocate(heap,
                                      p.limit * sizeof *p.objects)))
         return false;
+    gc_hush(heap);
     gc_each_object(heap, unmark, NULL);
     include(&p, object);
     for (unsigned i = 0; i < steps && p.level < p.length; i++)
         include_neighbours(&p);
-    gc_hush(heap);
-    fprintf(out, "digraph {\nrankdir=LR; node [shape=box];\n");
-    for (size_t i = 0; i < p.length; i++)
-        write_box(&p, i, out);
-    fprintf(out, "}\n");
-    gc_unhush(heap);
-    gc_release(heap, p.objects, p.limit * sizeof *p.objects);
-    return true;
-}
-
-/* write the picture */
-static void write_arrow(const char *name, gc_object *to, void *arg)
-{
-    arrow *a = arg;
-    bool here = gc_heap_of(to) == a->heap
-        && *gc_refs_of(to) > 0;
-
-    if (here)
-        fprintf(a->out, "n%u -> n%u [label=\"%s\"];\n", a->from,
-                (unsigned)*gc_refs_of(to), name);
-    else
-        a->hidden++;
-}
-
-static void write_box(picture *p, size_t i, FILE *out)
-{
-    arrow a = { .out = out, .heap = p->heap, .from = (unsigned)i + 1 };
-    gc_object *o = p->objects[i];
-    char text[80];
-
-    fprintf(out, "n%u [label=\"", a.from);
-    gc_write_escaped(out, gc_describe(o, text, sizeof text));
-    fprintf(out, "\"%s];\n", i == 0 ? ", style=bold" : "");
-    each_reference(o, write_arrow, &a);
-    if (a.hidden > 0)
-        fprintf(out, "m%u [shape=plaintext, label=\"%zu more\"];\n"
-                "n%u -> m%u [style=dotted];\n", a.from, a.hidden,
-                a.from, a.from);
-}
-
-bool gc_draw(void *object, unsigned steps, size_t limit, FILE *out)
-{
-    gc_heap *heap = gc_heap_of(object);
-    picture p = { .heap = heap, .limit = limit > 0 ? limit : 1 };
-
-    if (p.limit > heap->count)
-        p.limit = heap->count;
-    if (heap->collecting || heap->hushed > 0
-        || !(p.objects = gc_allocate(heap,
-                                     p.limit * sizeof *p.objects)))
-        return false;
-    gc_each_object(heap, unmark, NULL);
-    include(&p, object);
-    for (unsigned i = 0; i < steps && p.level < p.length; i++)
-        include_neighbours(&p);
-    gc_hush(heap);
     fprintf(out, "digraph {\nrankdir=LR; node [shape=box];\n");
     for (size_t i = 0; i < p.length; i++)
         write_box(&p, i, out);

@@ -57,6 +57,8 @@ static inline void list_merge(gc_link *to, gc_link *from)
     list_init(from);
 }
 /* the head of an object */
+#define GC_SLABS /* for the oracle, which is asked about lists too */
+
 /* the note about an object */
 /* the note about an object */
 /* What is noted about an object, in its slab. */
@@ -204,7 +206,7 @@ struct gc_heap {
     size_t count;    /* living objects */
     size_t bytes;    /* held, this struct included */
     /* the other lists and counts of a heap */
-    bool allocating; /* the allocator has been called */
+    bool allocating; /* a hook of the allocator has been called */
     bool leaving; /* gc_heap_free has begun */
     bool closing; /* and has come so far that no one is born any more */
     unsigned nesting;   /* deaths under way, one inside another */
@@ -308,9 +310,6 @@ static inline gc_place *gc_place_of(const gc_object *o)
 {
     return &((gc_front *)(uintptr_t)o - 1)->place;
 }
-/* From pages.c: ask for large pages; they are of so many bytes. */
-enum { GC_LARGE_PAGE = 2 << 20 };
-void gc_use_large_pages(void *block, size_t size);
 
 /* from slab.c */
 static inline void *gc_slot_at(const gc_slab *s, size_t i)

@@ -34,8 +34,9 @@ void *gc_allocate_aligned(gc_heap *heap, size_t size,
     if (heap->allocating)
         return NULL;
     heap->allocating = true;
+    heap->careful++;
     void *block = a->allocate(a->context, size, alignment);
-    /* the allocator has returned */
+    heap->careful--;
     heap->allocating = false;
     heap->poor |= block == NULL;
     if (block != NULL)
@@ -51,9 +52,14 @@ void *gc_allocate(gc_heap *heap, size_t size)
 void gc_release(gc_heap *heap, void *block, size_t size)
 {
     gc_allocator *a = &heap->options.allocator;
+    bool allocating = heap->allocating;
 
     heap->bytes -= size;
+    heap->allocating = true;
+    heap->careful++;
     a->release(a->context, block, size);
+    heap->careful--;
+    heap->allocating = allocating;
 }
 
 void *gc_grow(gc_heap *heap, void *array, size_t *room, size_t size)

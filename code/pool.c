@@ -160,10 +160,8 @@ void *gc_pool_get(gc_pool *pool)
         if (gc_refcount(o) > 1)
             continue;
         /* track it again, if it was not looked at any more */
-        gc_object *o = p->object;
-        if (has_references(o->type) && !gc_is_tracked(o)
-            && !gc_is_immortal(o))
-            gc_adopt(gc_heap_of(o), o);
+        if (has_references(o->type) && !gc_is_tracked(o))
+            gc_adopt(heap, o);
         return gc_new_ref(o);
     }
     return NULL;

@@ -14,7 +14,7 @@ static size_t room_for(size_t needed, size_t least)
     return needed + needed / 4 + least;
 }
 
-/* How many bytes the tables take; where they are, if there is a block. */
+/* How many bytes the tables take; where they are in the block. */
 static size_t lay_out(struct gc_tables *t, char *block)
 {
     size_t known = 4, at = 0;
@@ -35,9 +35,8 @@ static size_t lay_out(struct gc_tables *t, char *block)
     t->youngest = (void *)(block + at);
     at += t->slab_room;
     t->touched = (void *)(block + at);
-    at += t->slab_room;
-    t->settled = (void *)(block + at);
-    return at + t->slab_room;
+    t->settled = t->touched + t->slab_room;
+    return at + 2 * t->slab_room;
 }
 
 static void note_known(struct gc_tables *t, const gc_slab *s)
@@ -100,7 +99,8 @@ static bool is_settled(const gc_heap *heap)
     return !heap->collecting && heap->postponed == 0;
 }
 
-static void copy_tables(struct gc_tables *t, const struct gc_tables *old)
+static void copy_tables(struct gc_tables *t,
+                        const struct gc_tables *old)
 {
     t->gaps = old->gaps;
     t->slabs = old->slabs;
@@ -198,9 +198,12 @@ void gc_tidy_tables(gc_heap *heap)
 {
     struct gc_tables *t = &heap->tables;
 
+    heap->poor = false;
     if (t->gaps == 0 || !is_settled(heap))
         return;
     close_gaps(heap);
+    if (heap->leaders == NULL)
+        give_tables(heap);
     if (t->slot_room > 4096 && t->slots < t->slot_room / 4)
         resize(heap, t->slabs, t->slots);
 }
@@ -312,7 +315,7 @@ static void give_spares(gc_heap *heap, gc_slab *leader)
 
 /* make a slab */
 /* make a slab */
-/* The size of a slot is a multiple of 8; so much is told by its kind. */
+/* The size of a slot is a multiple of 8, and told by its kind. */
 static size_t kind_of(size_t size)
 {
     if (size <= SLOT_SMALL)
@@ -429,24 +432,35 @@ static void remove_slab(gc_slab *s)
 
 /* give back the slabs that nobody is in */
 /* give back the slabs that nobody is in */
+static size_t give_idle_blocks(gc_heap *heap)
+{
+    size_t number = 0;
+
+    for (gc_slab *s = heap->leaders, *next; s != NULL; s = next) {
+        next = s->next_leader;
+        if (s->busy == 0) {
+            give_spares(heap, s);
+            number++;
+        }
+    }
+    return number;
+}
+
+/* How many blocks that were. */
 size_t gc_clear_free_lists(gc_heap *heap)
 {
     struct gc_tables *t = &heap->tables;
     size_t number = 0;
 
-    for (size_t i = 0; i < t->slabs && !CHECKING; i++)
-        if (t->rows[i].first != NULL
-            && slab_in(&t->rows[i])->used == 0)
-            remove_slab(slab_in(&t->rows[i]));
-    heap->poor = false;
-    for (gc_slab *s = heap->leaders, *next; s != NULL; s = next) {
-        next = s->next_leader;
-        if (s->busy == 0) {
-            number += s->parts;
-            give_spares(heap, s);
-        }
+    for (size_t i = 0; i < t->slabs && !CHECKING; i++) {
+        gc_slab *s = t->rows[i].first ? slab_in(&t->rows[i]) : NULL;
+
+        if (s == NULL || s->used > 0)
+            continue;
+        number += s->extent != SLAB_SIZE;
+        remove_slab(s);
     }
-    return number;
+    return number + give_idle_blocks(heap);
 }
 
 void gc_release_slabs(gc_heap *heap)
@@ -480,7 +494,7 @@ static void *take_large(gc_heap *heap, size_t size)
     return (char *)s + SLAB_FIRST;
 }
 
-void *gc_take_slot(gc_heap *heap, size_t size, bool aligned)
+static void *find_slot(gc_heap *heap, size_t size, bool aligned)
 {
     if (aligned)
         size = gc_round_up(size, 2 * SLOT_GRAIN);
@@ -488,12 +502,22 @@ void *gc_take_slot(gc_heap *heap, size_t size, bool aligned)
         return take_large(heap, gc_round_up(size, SLOT_GRAIN));
     size_t kind = kind_of(size);
     gc_slab *s = heap->kinds[kind].roomy;
-    if (s == NULL && (s = add_slab(heap, kind)) == NULL)
-        return NULL;
-    return gc_take_from(s);
+    return s != NULL || (s = add_slab(heap, kind)) ? gc_take_from(s)
+                                                   : NULL;
 }
 
 /* give a slot back */
+/* When memory runs out, give back what nobody is in, and ask again. */
+void *gc_take_slot(gc_heap *heap, size_t size, bool aligned)
+{
+    void *slot = heap->allocating ? NULL
+        : find_slot(heap, size, aligned);
+
+    if (slot == NULL && heap->poor && gc_clear_free_lists(heap) > 0)
+        slot = find_slot(heap, size, aligned);
+    return slot;
+}
+
 void gc_nobody_is_in(gc_slab *s)
 {
     gc_heap *heap = s->heap;

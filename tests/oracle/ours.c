@@ -11,10 +11,12 @@ _Static_assert(sizeof(gc_object) == sizeof(void *[2]),
 /* The collector calls back the first of a list. */
 static enum phase phase_of(gc_weakref *ref)
 {
-    gc_heap *heap = gc_heap_of(ref);
-
-    return heap->calling.next == &head_of(ref)->link ? CALLBACKS
-                                                     : BY_COUNT;
+#ifndef GC_SLABS
+    return gc_heap_of(ref)->calling.next == &head_of(ref)->link
+        ? CALLBACKS : BY_COUNT;
+#else
+    return head_of(ref)->apart ? CALLBACKS : BY_COUNT;
+#endif
 }
 
 static void finalize(void *object)
@@ -155,6 +157,7 @@ static void garbage_clear(struct machine *m)
 }
 
 /* look at our objects */
+#ifndef GC_SLABS
 static void *next(struct machine *m, int generation, void *object)
 {
     gc_heap *heap = m->heap;
@@ -164,6 +167,30 @@ static void *next(struct machine *m, int generation, void *object)
 
     return link == list ? NULL : object_at(link);
 }
+#else
+/* Whoever comes first in a generation, after an object if given. */
+struct turn {
+    void *after, *next;
+};
+
+static void take_turn(gc_object *o, void *arg)
+{
+    struct turn *t = arg;
+
+    if (t->after == NULL && t->next == NULL)
+        t->next = o;
+    if (t->after == o)
+        t->after = NULL;
+}
+
+static void *next(struct machine *m, int generation, void *object)
+{
+    struct turn t = { object, NULL };
+
+    gc_each_of(m->heap, generation, take_turn, &t);
+    return t.next;
+}
+#endif
 
 static size_t id_of(gc_object *o)
 {
