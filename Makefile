@@ -18,6 +18,7 @@
 #: make puzzle CH=3   who survives? with SEED=42, OUT=heap.pdf
 #: make sheet CH=4    N=10 of them on paper, with answers
 #: make oracle        compare with CPython: SEED, OPS, SEEDS, ORDER=list
+#: make bench         time it beside CPython, Lua and others
 #: make measure       ask the clock again, for figures/measured/
 #: make tangle        write code/ and tests/ from the chapters
 #: make accept        let what is printed differently be right
@@ -213,8 +214,8 @@ $(logs): $(obj)/%.log: $(bin)/% $(if $(AGAIN),FORCE)
 # Once without #line, which hides some warnings; by both compilers.
 ok      := $(dir)/obj-warnings
 headers := $(addprefix $(dir)/plain/,$(filter %.h,$(files)))
-warned  := $(patsubst %.c,$(ok)/%.ok,$(filter-out tests/oracle/%,\
-             $(filter %.c,$(files))))
+warned  := $(patsubst %.c,$(ok)/%.ok,$(filter-out tests/oracle/% \
+             bench/%,$(filter %.c,$(files))))
 warnings: $(warned)
 $(warned): $(ok)/%.ok: $(dir)/plain/%.c $(headers) Makefile
 	mkdir -p $(@D)
@@ -352,19 +353,30 @@ ch% run-ch% diff-ch%:
 
 # What a clock says is recorded, not asked at every build; ONLY=advice
 # asks one program.
-.PHONY: measure
-clocked := ch05/advice ch08/scale ch08/places ch09/many
+.PHONY: measure bench
+clocked := ch05/advice ch08/scale ch08/places ch09/many \
+           ch10/bench ch10/growth
 measure: $(patsubst %,build/%programs,$(sort $(dir $(clocked))))
 	mkdir -p figures/measured
 	for p in $(or $(filter %/$(ONLY),$(clocked)),$(clocked)); do \
 	    csv=build/$${p##*/}.csv; \
-	    build/$$p > $$csv || exit 1; \
+	    case $$p in \
+	    ch10/*) bash $(bench) $${p##*/} > $$csv ;; \
+	    *)      build/$$p > $$csv ;; \
+	    esac || exit 1; \
 	    printf '# %s; %s; %s\n' "$$(date -u +%F)" \
 	        "$$(sed -n 's/^model name.*: //p' /proc/cpuinfo | \
 	        head -n 1)" "gcc $$(gcc -dumpfullversion)" >> $$csv; \
 	    mv $$csv figures/measured; \
 	    $(press)/records sign $$p; \
 	done
+
+# Chapter 10 side by side with all others: build/bench/*.csv.
+bench := build/ch10/plain/bench/run
+measure bench: build/ch10/programs build/ch09/programs
+bench:
+	bash $(bench) bench | column -ts,
+	bash $(bench) growth | column -ts,
 
 # The library and CPython side by side: SEEDS random programs of OPS
 # steps, from SEED on.
