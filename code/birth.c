@@ -30,7 +30,6 @@ void *gc_new_var(gc_heap *heap, const gc_type *type, size_t length)
     return o;
 }
 
-/* make an object in a hurry */
 /* A slab where an object of a type can be made without further ado;
  * NULL if there is none. */
 static gc_slab *open_slab(gc_heap *heap, const gc_type *type)

@@ -14,7 +14,6 @@ static void gc_phase(gc_heap *heap, const char *phase)
     gc_unhush(heap);
 }
 /* go through the slabs of a collection */
-/* go through the slabs of a collection */
 static inline bool is_in(struct gc_set set, uint8_t state)
 {
     return (uint8_t)((state & set.mask) - set.least) <= set.span;
@@ -48,7 +47,6 @@ static uint32_t base_of(const gc_heap *heap, const gc_slab *s)
     return heap->tables.rows[s->number].base;
 }
 
-/* choose what is collected */
 /* choose what is collected */
 static int older_than(int g)
 {
@@ -87,7 +85,6 @@ static void choose_unreachable(gc_heap *heap, int older)
     heap->set = (struct gc_set) { COLLECTING, COLLECTING, 0 };
 }
 
-/* visit references in a hurry */
 /* visit references in a hurry */
 static unsigned features_of(const gc_type *t)
 {
@@ -232,7 +229,6 @@ static void count_outside(gc_heap *heap, visits *v)
 }
 
 /* count from outside step by step */
-/* the same, one step after the other */
 static void update_refs(gc_heap *heap)
 {
     gc_slab *s;
@@ -278,7 +274,6 @@ static void subtract_refs(gc_heap *heap)
 }
 
 /* note whose number is zero */
-/* note whose number is zero */
 static uint64_t zeros_among(const gc_heap *heap, const gc_slab *s,
                             size_t from)
 {
@@ -313,7 +308,6 @@ static void note_zeros(gc_heap *heap, visits *v)
     heap->heavy = false;
 }
 
-/* reach what can be reached */
 /* reach what can be reached */
 static inline void reach(visits *v, const void *referent)
 {
@@ -398,7 +392,6 @@ static void reach_from(gc_heap *heap, visits *v, gc_slab *s)
 }
 
 /* tell the garbage from the others */
-/* tell the garbage from the others */
 static void mark(gc_head *head, uint32_t *refs, bool garbage)
 {
     head->unreachable = garbage;
@@ -461,7 +454,6 @@ static void deduce_unreachable(gc_heap *heap)
     gc_phase(heap, "move_unreachable");
 }
 
-/* go through the garbage */
 /* go through the garbage */
 /* Call fn for those that are garbage, if they still are. It may
  * free anything. */

@@ -282,14 +282,14 @@ static void die_with_care(gc_heap *heap, gc_object *o)
 }
 
 /* die without a word */
-/* die without a word */
-/* Nobody has anything to say when such an object dies. */
+/* Nobody has anything to say when such an object dies; those who
+ * refer to it weakly may. */
 static bool is_plain(const gc_type *t)
 {
     return !CHECKING
         && ((uintptr_t)t->destroy | (uintptr_t)t->finalize
             | (uintptr_t)t->traverse | (uintptr_t)t->legacy_finalize
-            | t->weaklist_offset | t->item_refs) == 0;
+            | t->item_refs) == 0;
 }
 
 /* How deep we are is in heap->nesting only while it can be seen. */
@@ -302,15 +302,43 @@ static void die_deeper(gc_heap *heap, gc_object *o, unsigned depth)
     heap->nesting = nesting;
 }
 
-static void die_plainly(gc_heap *heap, gc_object *o, unsigned depth)
+static void tell_of_plain(gc_heap *heap, gc_object *o, unsigned depth)
 {
-    gc_slab *s = slab_of(o);
-    gc_head *head = &s->heads[gc_slot_of(s, o)];
-    size_t *young = &heap->generations[0].count;
+    unsigned nesting = heap->nesting;
+    bool atom = o->type->fields == NULL;
+
+    heap->nesting = atom ? depth - 1 : depth;
+    heap->atoms += atom;
+    gc_tell_weakrefs(o);
+    gc_forget_weakrefs(o);
+    heap->atoms -= atom;
+    heap->nesting = nesting;
+}
+
+static void leave_plainly(gc_heap *heap, gc_object *o, unsigned depth)
+{
+    gc_head *head = head_of(o);
 
     head->state = 0;
     if (head->unreachable)
         heap->unreachable--, head->unreachable = false;
+    if (o->type->weaklist_offset != 0 && *weaklist_of(o) != NULL)
+        tell_of_plain(heap, o, depth);
+}
+
+static void finish_plainly(gc_heap *heap, gc_object *o, bool counted)
+{
+    size_t *young = &heap->generations[0].count;
+
+    heap->count--;
+    if (counted && *young > 0)
+        --*young;
+    gc_give_slot(slab_of(o), (char *)o - gc_front_of(heap));
+}
+
+static void die_plainly(gc_heap *heap, gc_object *o, unsigned depth)
+{
+    leave_plainly(heap, o, depth);
     for (const gc_field *f = o->type->fields; f && f->name; f++) {
         gc_object *child = load((char *)o + f->offset);
 
@@ -321,10 +349,24 @@ static void die_plainly(gc_heap *heap, gc_object *o, unsigned depth)
         else
             die_deeper(heap, child, depth);
     }
-    heap->count--;
-    if (o->type->fields != NULL && *young > 0)
-        --*young;
-    gc_give_slot(s, (char *)o - gc_front_of(heap));
+    finish_plainly(heap, o, o->type->fields != NULL);
+}
+
+static void die_as_weakref(gc_heap *heap, gc_weakref *ref)
+{
+    leave_plainly(heap, &ref->base, 0);
+    head_of(ref)->apart = false;
+    gc_forget_referent(ref);
+    heap->atoms++;
+    gc_xdecref(ref->closure);
+    heap->atoms--;
+    finish_plainly(heap, &ref->base, true);
+}
+
+static bool may_be_plain(const gc_heap *heap)
+{
+    return heap->nesting + heap->atoms < NESTING_LIMIT
+        && heap->careful == 0;
 }
 
 void gc_dealloc(void *object)
@@ -332,14 +374,16 @@ void gc_dealloc(void *object)
     gc_heap *heap = slab_of(object)->heap;
     gc_object *o = object;
 
-    if (is_plain(o->type) && heap->nesting < NESTING_LIMIT
-        && heap->careful == 0) {
+    if (may_be_plain(heap) && is_plain(o->type))
         die_plainly(heap, o, heap->nesting + 1);
-        if (heap->nesting == 0 && heap->postponed != 0)
-            bury_postponed(heap);
-    } else if (!heap->closing) {
+    else if (may_be_plain(heap) && !CHECKING
+             && o->type == &gc_weakref_type)
+        die_as_weakref(heap, object);
+    else if (!heap->closing)
         die_with_care(heap, o);
-    }
+    if (heap->nesting == 0 && heap->postponed != 0
+        && heap->hushed == 0 && !heap->closing)
+        bury_postponed(heap);
 }
 
 void gc_hush(gc_heap *heap)

@@ -60,7 +60,6 @@ static inline void list_merge(gc_link *to, gc_link *from)
 #define GC_SLABS /* for the oracle, which is asked about lists too */
 
 /* the note about an object */
-/* the note about an object */
 /* What is noted about an object, in its slab. */
 enum {
     GENERATION = 3,  /* of the tracked */
@@ -84,7 +83,6 @@ typedef struct gc_head {
 } gc_head;
 
 /* hide the slots that nobody is in */
-/* hide the slots that nobody is in */
 #if defined __SANITIZE_ADDRESS__
 #include <sanitizer/asan_interface.h>
 enum { SANITIZED = 1 };
@@ -97,7 +95,6 @@ enum { SANITIZED = 0 };
 enum { REDZONE = 32 * SANITIZED }; /* between two slots */
 
 /* a slab */
-/* slabs */
 enum {
     SLAB_SIZE = 1 << 16, /* slabs begin at multiples of this */
     SLAB_FIRST = 128,    /* where their first slot begins */
@@ -152,13 +149,11 @@ static inline gc_head *head_of(const void *object)
     return &s->heads[gc_slot_of(s, object)];
 }
 
-/* What stands before the head, in a heap that remembers places. */
-typedef struct gc_front {
-    _Alignas(max_align_t) gc_place place;
-} gc_front;
+/* The room before an object, in a heap that remembers places: a
+ * multiple of 16. */
+enum { GC_FRONT = (sizeof(gc_place) + 15) / 16 * 16 };
 
 /* the heap */
-/* the tables of a heap */
 /* the tables of a heap */
 /* What the collector has to know of a slab: 16 bytes, so that what
  * it looks up again and again is close together. */
@@ -295,20 +290,19 @@ static inline size_t *gc_probe(size_t *index, size_t places,
     return &index[((size_t)hash + step) & (places - 1)];
 }
 
-/* From pages.c: ask for large pages; they are of so many bytes. */
-enum { GC_LARGE_PAGE = 2 << 20 };
-void gc_use_large_pages(void *block, size_t size);
+/* From pages.c: a block for free, on large pages if it is large. */
+void *gc_take_pages(size_t size, size_t alignment);
 
 /* the place before an object */
 /* The room in front of an object, and the place that is noted there. */
 static inline size_t gc_front_of(const gc_heap *heap)
 {
-    return heap->options.places ? sizeof(gc_front) : 0;
+    return heap->options.places ? GC_FRONT : 0;
 }
 
 static inline gc_place *gc_place_of(const gc_object *o)
 {
-    return &((gc_front *)(uintptr_t)o - 1)->place;
+    return (gc_place *)((uintptr_t)o - GC_FRONT);
 }
 
 /* from slab.c */
@@ -437,12 +431,14 @@ static inline void gc_give_slot(gc_slab *s, void *slot)
         gc_nobody_is_in(s);
 }
 
-/* from slab.c */
 /* Set a block to zero, which is not much, as a rule. */
 static inline void gc_wipe(char *block, size_t size)
 {
-    if (size > 64 || size < 16) {
+    if (size > 128 || size < 16) {
         memset(block, 0, size);
+    } else if (size > 64) {
+        memset(block, 0, 64);
+        memset(block + size - 64, 0, 64);
     } else if (size > 32) {
         memset(block, 0, 32);
         memset(block + size - 32, 0, 32);

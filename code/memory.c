@@ -9,12 +9,7 @@ static void *allocate(void *context, size_t size, size_t alignment)
     (void)context;
     if (alignment <= _Alignof(max_align_t))
         return malloc(size);
-    if (size < GC_LARGE_PAGE)
-        return aligned_alloc(alignment, size);
-    void *block = aligned_alloc(GC_LARGE_PAGE, size);
-    if (block != NULL)
-        gc_use_large_pages(block, size);
-    return block;
+    return gc_take_pages(size, alignment);
 }
 
 static void release(void *context, void *block, size_t size)

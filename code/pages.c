@@ -2,13 +2,22 @@
 #define _DEFAULT_SOURCE /* for madvise */
 /* pages.c: what only the operating system can do. */
 #include "internal.h"
+#include <stdlib.h>
 #include <sys/mman.h>
 
-void gc_use_large_pages(void *block, size_t size)
+enum { LARGE_PAGE = 2 << 20 };
+
+void *gc_take_pages(size_t size, size_t alignment)
 {
+    void *block = NULL;
+
+    if (size >= LARGE_PAGE)
+        alignment = LARGE_PAGE;
+    if (posix_memalign(&block, alignment, size) != 0)
+        return NULL;
 #ifdef MADV_HUGEPAGE
-    madvise(block, size, MADV_HUGEPAGE);
-#else
-    (void)block, (void)size;
+    if (size >= LARGE_PAGE)
+        madvise(block, size, MADV_HUGEPAGE);
 #endif
+    return block;
 }

@@ -8,7 +8,6 @@ enum {
     KEPT = (32 << 20) / SLAB_SIZE, /* spare slabs that are kept */
 };
 
-/* lay out the tables */
 static size_t room_for(size_t needed, size_t least)
 {
     return needed + needed / 4 + least;
@@ -161,7 +160,6 @@ static bool resize(gc_heap *heap, size_t slabs, size_t slots)
 }
 
 /* close the gaps in the tables */
-/* close the gaps in the tables */
 /* Number the slabs anew, without those that are gone. */
 static void close_gaps(gc_heap *heap)
 {
@@ -208,7 +206,6 @@ void gc_tidy_tables(gc_heap *heap)
         resize(heap, t->slabs, t->slots);
 }
 
-/* take blocks and give them back */
 /* take blocks and give them back */
 /* Note a block, whose first slab leads the others. */
 static gc_slab *lead(gc_heap *heap, void *start, void *block,
@@ -258,7 +255,6 @@ static void give_block(gc_heap *heap, gc_slab *leader)
 
 /* keep spare slabs */
 /* keep lists of slabs */
-/* keep spare slabs */
 static void spare(gc_heap *heap, gc_slab *s)
 {
     gc_push_slab(&heap->spare, s);
@@ -313,7 +309,6 @@ static void give_spares(gc_heap *heap, gc_slab *leader)
     give_block(heap, leader);
 }
 
-/* make a slab */
 /* make a slab */
 /* The size of a slot is a multiple of 8, and told by its kind. */
 static size_t kind_of(size_t size)
@@ -431,7 +426,6 @@ static void remove_slab(gc_slab *s)
 }
 
 /* give back the slabs that nobody is in */
-/* give back the slabs that nobody is in */
 static size_t give_idle_blocks(gc_heap *heap)
 {
     size_t number = 0;
@@ -470,7 +464,6 @@ void gc_release_slabs(gc_heap *heap)
     give_tables(heap);
 }
 
-/* take a slot */
 /* take a slot */
 static void *take_large(gc_heap *heap, size_t size)
 {
@@ -531,7 +524,6 @@ void gc_nobody_is_in(gc_slab *s)
         remove_slab(s);
 }
 
-/* give many slots back at once */
 /* give many slots back at once */
 static void release_garbage(gc_heap *heap, gc_slab *s)
 {

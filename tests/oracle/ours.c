@@ -168,27 +168,28 @@ static void *next(struct machine *m, int generation, void *object)
     return link == list ? NULL : object_at(link);
 }
 #else
-/* Whoever comes first in a generation, after an object if given. */
-struct turn {
-    void *after, *next;
-};
-
-static void take_turn(gc_object *o, void *arg)
+static bool is_of(const gc_head *head, int generation)
 {
-    struct turn *t = arg;
+    uint8_t mask = ALIVE | TRACKED | GENERATION;
 
-    if (t->after == NULL && t->next == NULL)
-        t->next = o;
-    if (t->after == o)
-        t->after = NULL;
+    return (head->state & mask) == (ALIVE | TRACKED | generation)
+        && !head->unreachable && !head->apart;
 }
 
 static void *next(struct machine *m, int generation, void *object)
 {
-    struct turn t = { object, NULL };
+    const struct gc_tables *t = &m->heap->tables;
+    size_t n = object ? slab_of(object)->number : 0;
+    size_t i = object ? gc_slot_of(slab_of(object), object) + 1 : 0;
 
-    gc_each_of(m->heap, generation, take_turn, &t);
-    return t.next;
+    for (; n < t->slabs; n++, i = 0) {
+        char *first = t->rows[n].first;
+        const gc_slab *s = first != NULL ? slab_of(first) : NULL;
+        for (; s != NULL && i < s->fresh; i++)
+            if (is_of(&s->heads[i], generation))
+                return first + i * s->size;
+    }
+    return NULL;
 }
 #endif
 
