@@ -454,40 +454,7 @@ static void deduce_unreachable(gc_heap *heap)
     gc_phase(heap, "move_unreachable");
 }
 
-/* go through the garbage */
-/* Call fn for those that are garbage, if they still are. It may
- * free anything. */
-static void each_in_word(gc_heap *heap, size_t n, size_t w,
-                         gc_object_fn *fn, void *arg)
-{
-    struct gc_tables *t = &heap->tables;
-    uint64_t bits = t->zero[t->rows[n].base / 64 + w];
-
-    for (; bits != 0; bits &= bits - 1) {
-        size_t i = 64 * w + (size_t)__builtin_ctzll(bits);
-        gc_object *o;
-
-        if (t->rows[n].first == NULL)
-            return;
-        o = (gc_object *)(void *)(t->rows[n].first
-                                  + i * t->rows[n].size);
-        if (head_of(o)->unreachable)
-            fn(o, arg);
-    }
-}
-
-void gc_each_unreachable(gc_heap *heap, gc_object_fn *fn, void *arg)
-{
-    for (size_t n = 0; n < heap->tables.slabs; n++) {
-        size_t words = heap->tables.touched[n]
-            ? (slab_of(heap->tables.rows[n].first)->fresh + 63) / 64
-            : 0;
-
-        for (size_t w = 0; w < words && heap->tables.touched[n]; w++)
-            each_in_word(heap, n, w, fn, arg);
-    }
-}
-
+/* forget who was garbage */
 static void forget_garbage(gc_heap *heap)
 {
     struct gc_tables *t = &heap->tables;
@@ -499,18 +466,6 @@ static void forget_garbage(gc_heap *heap)
                    (capacity + 63) / 64 * sizeof(uint64_t));
             t->touched[n] = false;
         }
-}
-
-/* An object that was to be garbage lives, in a generation. */
-void gc_keep(gc_object *o, int g)
-{
-    gc_head *head = head_of(o);
-
-    head->state = (uint8_t)(ALIVE | TRACKED | g);
-    gc_heap_of(o)->unreachable -= head->unreachable;
-    head->unreachable = head->apart = false;
-    if (gc_heap_of(o)->tables.youngest[slab_of(o)->number] > g)
-        gc_heap_of(o)->tables.youngest[slab_of(o)->number] = (uint8_t)g;
 }
 
 /* delete the garbage */

@@ -363,6 +363,16 @@ static void die_as_weakref(gc_heap *heap, gc_weakref *ref)
     finish_plainly(heap, &ref->base, true);
 }
 
+static bool is_mere_weakref(const gc_type *t)
+{
+    return !CHECKING && t->traverse == gc_weakref_traverse
+        && t->clear == gc_weakref_clear && t->fields == NULL
+        && t->size == sizeof(gc_weakref)
+        && ((uintptr_t)t->destroy | (uintptr_t)t->finalize
+            | (uintptr_t)t->legacy_finalize | t->weaklist_offset
+            | t->item_size) == 0;
+}
+
 static bool may_be_plain(const gc_heap *heap)
 {
     return heap->nesting + heap->atoms < NESTING_LIMIT
@@ -376,8 +386,7 @@ void gc_dealloc(void *object)
 
     if (may_be_plain(heap) && is_plain(o->type))
         die_plainly(heap, o, heap->nesting + 1);
-    else if (may_be_plain(heap) && !CHECKING
-             && o->type == &gc_weakref_type)
+    else if (may_be_plain(heap) && is_mere_weakref(o->type))
         die_as_weakref(heap, object);
     else if (!heap->closing)
         die_with_care(heap, o);

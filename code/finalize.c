@@ -182,9 +182,9 @@ size_t gc_handle_callbacks(gc_heap *heap, int older)
 
     while ((ref = heap->calling) != NULL) {
         /* call the first, and see whether it survives */
+        gc_handle_callback(ref);
         heap->calling = ref->next;
         ref->next = NULL;
-        gc_handle_callback(ref);
         if (ref->base.refcount == 1)
             freed++;
         else if (gc_is_tracked(ref))

@@ -525,6 +525,8 @@ static inline gc_weakref **weaklist_of(gc_object *o)
 /* The same for those that no collection is working with. */
 void gc_each_at_home(gc_heap *heap, gc_object_fn *fn, void *arg);
 
+void gc_keep(gc_object *o, int g);
+
 /* from death.c */
 /* Give up every reference that an object holds. */
 void gc_clear_references(gc_object *o);
@@ -549,7 +551,6 @@ void gc_gather_immortals(gc_heap *heap);
 
 /* from cycles.c */
 size_t gc_collect_main(gc_heap *heap, int g);
-void gc_keep(gc_object *o, int g);
 /* from generations.c */
 /* Count a birth, and collect if it is time. */
 void gc_count_new(gc_heap *heap);

@@ -15,7 +15,7 @@ static enum phase phase_of(gc_weakref *ref)
     return gc_heap_of(ref)->calling.next == &head_of(ref)->link
         ? CALLBACKS : BY_COUNT;
 #else
-    return head_of(ref)->apart ? CALLBACKS : BY_COUNT;
+    return gc_heap_of(ref)->calling == ref ? CALLBACKS : BY_COUNT;
 #endif
 }
 
@@ -178,7 +178,7 @@ static bool is_of(const gc_head *head, int generation)
 
 static void *next(struct machine *m, int generation, void *object)
 {
-    const struct gc_tables *t = &m->heap->tables;
+    const struct gc_tables *t = &((gc_heap *)m->heap)->tables;
     size_t n = object ? slab_of(object)->number : 0;
     size_t i = object ? gc_slot_of(slab_of(object), object) + 1 : 0;
 
