@@ -57,8 +57,10 @@ for_book  := pandoc lualatex:texlive-luatex lmodern.sty:lmodern \
              LinLibertine_R.otf:fonts-linuxlibertine \
              JetBrainsMono-Regular.ttf:fonts-jetbrains-mono \
              pdftotext:poppler-utils \
-             hyph_en_GB.dic:hyphen-en-gb
-for_check := clang valgrind python3 g++
+             hyph_en_GB.dic:hyphen-en-gb \
+             objgraph.py:python3-objgraph \
+             memory_profiler.py:python3-memory-profiler
+for_check := clang valgrind python3 g++ tmux
 # What check-ports would like; it goes on without.
 for_ports := gnu/stubs-32.h:gcc-12-multilib musl-gcc:musl-tools \
              qemu-s390x:qemu-user \
@@ -72,7 +74,7 @@ needs := $(if $(filter-out deps help clean,$(goals)),$(for_code)) \
          $(if $(filter debug,$(goals)),gdb) \
          $(if $(filter book page sheet check check-book check-printed,\
              $(goals)),$(for_book)) \
-         $(if $(filter watch,$(goals)),\
+         $(if $(filter watch check check-watch,$(goals)),\
              $(for_watch)) \
          $(if $(filter check check-%,$(goals)),$(for_check)) \
          $(if $(filter check %oracle,$(goals)),\
@@ -94,6 +96,7 @@ for need in $(needs); do tool=$${need%%:*}; \
     case $$tool in \
     *.h) echo "#include <$$tool>" | gcc -E -x c - ;; \
     *.sty|*.cls) kpsewhich $$tool ;; \
+    *.py) /usr/bin/python3 -c "import $${tool%.py}" ;; \
     *.dic) find /usr/share/hyphen -name $$tool | grep . ;; \
     *.otf|*.ttf) find -L $(fonts) -name $$tool | grep . ;; \
     *) command -v $$tool ;; \
@@ -330,9 +333,12 @@ build/exercises/catalogue: book.md $(chapters) $(answers) \
         $(press)/tangled
 	$(press)/extract
 
-.PHONY: exercises exercise progress watch reset puzzle sheet
+.PHONY: exercises exercise progress watch reset puzzle sheet first-time
+first-time:
+	test -e build/compile_commands.json || echo \
+	    '(First, and once, the code of all chapters: half a minute.)'
 exercises exercise progress watch reset: build/exercises/catalogue
-exercises: $(stages:%=build/%/tangled)
+exercises: first-time $(stages:%=build/%/tangled)
 	$(press)/lay
 exercise:
 	EX='$(EX)' HINT='$(HINT)' ANSWER='$(ANSWER)' \
@@ -354,7 +360,7 @@ ch% run-ch% diff-ch%:
 # What a clock says is recorded, not asked at every build; ONLY=advice
 # asks one program.
 .PHONY: measure bench
-clocked := ch05/advice ch08/scale ch08/places ch09/many \
+clocked := ch05/advice ch05/share ch08/scale ch08/places ch09/many \
            ch10/bench ch10/growth
 measure: $(patsubst %,build/%programs,$(sort $(dir $(clocked))))
 	mkdir -p figures/measured
@@ -459,8 +465,13 @@ build/book.pdf: $(pages) $(press)/tangled \
 	echo 'The book is in $@.'
 
 # One chapter; its references need the last whole book, if any.
-chosen := $(if $(CH),$(shell printf ch%02d '$(CH:0%=%)'))
-page: $(press)/tangled $(if $(chosen),build/$(chosen)/programs \
+chosen := $(if $(CH),$(shell printf ch%02d '$(CH:0%=%)' 2>&-))
+asked_too := $(if $(chosen),$(sort $(shell sed -n \
+    -e 's/^```{.* stage=\([0-9]\)[ }].*/ch0\1/p' \
+    -e 's/^```{.* stage=\([0-9][0-9]\)[ }].*/ch\1/p' \
+    chapters/$(chosen:ch%=%)-*.nw)))
+page: $(press)/tangled $(asked_too:%=build/%/programs) \
+        $(if $(chosen),build/$(chosen)/programs \
         $(if $(filter $(chosen),$(checked)),\
             build/$(chosen)/check/demos))
 	test -n '$(chosen)' || { echo 'which? make page CH=3' >&2; exit 1; }
@@ -471,8 +482,9 @@ page: $(press)/tangled $(if $(chosen),build/$(chosen)/programs \
 gates := check-roots check-layout check-warnings check-asan \
          check-stress check-self check-valgrind check-drift \
          check-golden check-records check-visit \
-         check-oracle check-exercises check-book check-printed \
-         check-readme check-floors check-cxx check-gates
+         check-oracle check-exercises check-watch check-puzzles \
+         check-book check-printed check-readme check-floors \
+         check-cxx check-gates
 .PHONY: $(gates)
 ifneq (,$(filter check check-%,$(goals)))
 rules := $(shell sed -n 's/^\(check-[a-z]*\):.*/\1/p' Makefile | \
@@ -584,10 +596,25 @@ check-oracle: build/oracle/oracle build/oracle/lists build/chE/programs
 check-exercises: build/exercises/catalogue $(stages:%=library-%)
 	$(press)/prove $(CH)
 
-# Which assertions of the graders do nothing.
+# Does each assertion of the graders reject something? Of a part of
+# them: CH=[1-5]. is all that have been made to hold, CH=4. a chapter.
 .PHONY: check-graders
 check-graders: build/exercises/catalogue $(stages:%=library-%)
 	GRADERS=1 $(press)/prove $(CH)
+
+# The watcher's own warnings, and a reader at its keys, in a terminal
+# of tmux's; SPOIL=1 asks whether that would notice if it were broken.
+check-watch: build/exercises/catalogue library-ch01 library-ch02
+	for cc in gcc clang; do \
+	    $$cc -std=c11 -O1 -Wall -Wextra -Wpedantic -Wshadow \
+	        -Wconversion -Werror -c -o /dev/null \
+	        $(press)/watch.c || exit 1; \
+	done
+	SPOIL='$(SPOIL)' $(press)/try-watch $(CASE)
+
+# The puzzles of each chapter, as CPython would answer them.
+check-puzzles: build/$(last)/programs
+	N='$(N)' SPOIL='$(SPOIL)' $(press)/try-puzzles $(last)
 
 check-book: book
 

@@ -1,4 +1,4 @@
-/* From chapters 1, 2, 4 and 10 of The Invisible Janitor; made by make tangle. */
+/* From chapters 1, 2, 3, 4 and 10 of The Invisible Janitor; made by make tangle. */
 /* birth.c: how objects come into being. */
 #include "internal.h"
 
@@ -24,6 +24,8 @@ void *gc_new_var(gc_heap *heap, const gc_type *type, size_t length)
         ((gc_var_object *)o)->length = length;
     o->refcount = 1;
     /* before the new object is on a list */
+    if (CHECKING)
+        heap->given_up--;
     if (has_references(type))
         gc_count_new(heap);
     gc_adopt(heap, o);

@@ -691,7 +691,8 @@ size_t gc_collect_main(gc_heap *heap, int g)
     gc_info info = { .generation = g };
     size_t found;
 
-    if (heap->collecting || heap->closing || heap->hushed > 0)
+    if (heap->collecting || heap->closing || heap->hushed > 0
+        || heap->allocating)
         return 0;
     heap->collecting = true;
     gc_invoke_callbacks(heap, "start", &info);

@@ -128,6 +128,15 @@ static void write_weak(dump *d, gc_object *o)
         fprintf(d->out, "weak %zu referent %zu\n", d->id, id);
 }
 
+static void write_closure(void *referent, void *arg)
+{
+    dump *d = arg;
+    gc_weakref *ref = (gc_weakref *)d->objects[d->id].object;
+
+    write_reference(d, referent == ref->closure ? "closure" : "-",
+                    referent);
+}
+
 /* write all references of an object */
 static void write_references(dump *d, gc_object *o)
 {
@@ -142,7 +151,8 @@ static void write_references(dump *d, gc_object *o)
     }
     /* write the references that only the type knows */
     if (o->type->traverse != NULL)
-        o->type->traverse(o, write_visited, d);
+        o->type->traverse(o, is_weakref(o) ? write_closure : write_visited,
+                          d);
     if (is_weakref(o))
         write_weak(d, o);
 }
@@ -174,13 +184,14 @@ bool gc_dump(gc_heap *heap, const gc_variable *variables, FILE *out)
 {
     dump d = { .out = out, .heap = heap };
 
-    if (!number_objects(&d))
-        return false;
     /* let nothing change while we look */
     gc_hush(heap);
-    write_heap(&d, variables);
+    bool done = number_objects(&d);
+    if (done) {
+        write_heap(&d, variables);
+        gc_release(heap, d.objects, 2 * d.room * sizeof(numbered));
+    }
     /* let things change again */
     gc_unhush(heap);
-    gc_release(heap, d.objects, 2 * d.room * sizeof(numbered));
-    return true;
+    return done;
 }

@@ -61,14 +61,14 @@ static void report_leak(gc_object *o, void *arg)
     gc_heap *heap = gc_heap_of(o);
     gc_place place = gc_get_place(o);
     size_t *shown = arg;
-    char text[80];
+    char text[80], line[16];
 
     if (++*shown > LEAKS_SHOWN)
         return;
     gc_describe(o, text, sizeof text);
     if (place.file != NULL)
-        gc_say(heap, "leaked: %s, made at %s:%d", text, place.file,
-               place.line);
+        gc_say(heap, "leaked: %s, made at %s%s", text, place.file,
+               gc_line_of(place, line));
     else
         gc_say(heap, "leaked: %s", text);
 }
@@ -95,14 +95,15 @@ static void tell_of_leak(gc_object *o, void *arg)
 static void report_rows(gc_heap *heap)
 {
     gc_snapshot *s = gc_take_snapshot(heap);
+    char line[16];
 
     for (size_t i = 0; s && i < s->length && i < LEAKS_SHOWN; i++) {
         const gc_tally *t = &s->rows[i];
 
         if (t->place.file != NULL)
             gc_say(heap, "leaked: in all %td %s, %td bytes, made at "
-                   "%s:%d", t->objects, t->type->name, t->bytes,
-                   t->place.file, t->place.line);
+                   "%s%s", t->objects, t->type->name, t->bytes,
+                   t->place.file, gc_line_of(t->place, line));
         else
             gc_say(heap, "leaked: in all %td %s, %td bytes",
                    t->objects, t->type->name, t->bytes);

@@ -506,7 +506,8 @@ static void write_arrow(const char *name, gc_object *to, void *arg)
 
     if (here)
         fprintf(a->out, "n%u -> n%u [label=\"%s\"];\n", a->from,
-                (unsigned)*gc_refs_of(to), name);
+                (unsigned)*gc_refs_of(to),
+                strcmp(name, "-") == 0 ? "" : name);
     else
         a->hidden++;
 }

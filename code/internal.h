@@ -525,16 +525,18 @@ static inline gc_weakref **weaklist_of(gc_object *o)
 /* The same for those that no collection is working with. */
 void gc_each_at_home(gc_heap *heap, gc_object_fn *fn, void *arg);
 
+/* Writes a colon and the line, if there is one; returns the text. */
+const char *gc_line_of(gc_place place, char text[16]);
+
 void gc_keep(gc_object *o, int g);
 
 /* from death.c */
-/* Give up every reference that an object holds. */
-void gc_clear_references(gc_object *o);
-
 /* While the heap is hushed, hooks that should only look can do no
  * harm: nobody is born, and whoever would die waits until the end. */
 void gc_hush(gc_heap *heap);
 void gc_unhush(gc_heap *heap);
+/* Give up every reference that an object holds. */
+void gc_clear_references(gc_object *o);
 void gc_end_immortality(gc_heap *heap);
 void gc_call_finalizer(void (*finalizer)(void *object), gc_object *o);
 

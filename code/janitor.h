@@ -39,7 +39,8 @@ typedef struct gc_field {
 #define GC_END { NULL, 0 }
 
 /* what a traversal calls */
-/* What traverse calls for each reference. */
+/* What traverse calls for each reference, a function of the
+ * library. */
 typedef void gc_visit(void *referent, void *arg);
 
 /* What the objects of one kind have in common. Types are constant
@@ -49,15 +50,17 @@ struct gc_type {
     size_t size;            /* of an object, in bytes */
     const gc_field *fields; /* its references; NULL: it has none */
     /* what else a type may say */
-    /* Give back what is not an object; look into no other object. */
+    /* Give back what is not an object; look into no other object. It
+     * may do anything else. */
     void (*destroy)(void *object);
-    /* Write a word or two about the object, as Python's repr does. It is
-     * to look and not to touch; any reference of the object may be NULL. */
+    /* Write a word or two about the object, as Python's repr does. It may
+     * look and not touch; any reference of the object may be NULL. */
     void (*repr)(const void *object, char *text, size_t size);
     size_t item_size; /* of each item, in bytes; 0: no items */
     bool item_refs;   /* the items are references */
     /* For references that are neither in fields nor items, both or none:
-     * call visit once for each (NULL does no harm); give each up. */
+     * call visit once for each (NULL does no harm); give each up.
+     * traverse may look and not touch, clear may do anything. */
     void (*traverse)(void *object, gc_visit *visit, void *arg);
     void (*clear)(void *object);
     bool immutable; /* fields and items, once set, stay as they are */
@@ -66,38 +69,35 @@ struct gc_type {
      * which then lives. As __del__. */
     void (*finalize)(void *object);
     /* The old kind, as tp_del: called each time the object dies by its
-     * count. The collector frees neither it nor what it refers to. */
+     * count. It may do anything. The collector frees neither the object
+     * nor what it refers to. */
     void (*legacy_finalize)(void *object);
     /* The offset of a member of type gc_weakref *, in which the library
      * keeps the weak references to the object; 0: there can be none. */
     size_t weaklist_offset;
     /* As __eq__ and __hash__. NULL: by identity. The first is not asked
      * about one and the same object; the second returns false if the
-     * object cannot be hashed. Equal objects have equal hashes. */
+     * object cannot be hashed. Equal objects have equal hashes. They
+     * may do anything. */
     bool (*equal)(void *object, void *other);
     bool (*hash)(void *object, size_t *hash);
     /* How many bytes it owns beside itself that were taken from its heap,
-     * as __sizeof__ knows them. NULL: none. */
+     * as __sizeof__ knows them. It may look and not touch. NULL: none. */
     size_t (*owned_bytes)(const void *object);
 };
 
-/* The first member of an object that ends in an array of items. The
- * array begins type->size bytes after the object does, which is
- * all that can be said of its alignment. */
-typedef struct gc_var_object {
-    gc_object base;
-    size_t length; /* in items; read it only */
-} gc_var_object;
-
+/* where a heap gets its memory */
 /* Where a heap gets its memory. allocate returns NULL when there
- * is none; release is told the size that was asked for. */
+ * is none; release is told the size that was asked for. They may
+ * look and not touch. */
 typedef struct gc_allocator {
     void *(*allocate)(void *context, size_t size, size_t alignment);
     void (*release)(void *context, void *block, size_t size);
     void *context;
 } gc_allocator;
 
-/* Where a heap's messages go: a line at a time, without '\n'. */
+/* Where a heap's messages go: a line at a time, without '\n'. It may
+ * look and not touch. */
 typedef struct gc_sink {
     void (*write)(void *context, const char *line);
     void *context;
@@ -118,13 +118,21 @@ typedef struct gc_options {
      * The program has to be compiled with GC_PLACES. */
     bool places;
     /* Called for each leaked object when the heap closes, before any of
-     * them is destroyed. NULL: nothing is called. */
+     * them is destroyed. It may look and ask. NULL: nothing is called. */
     void (*on_leak)(const gc_leak *leak, void *context);
     void *leak_context;
     /* How many blocks of dead objects to keep for new ones, of each
      * size up to a kilobyte. 0: none. The checking build keeps none. */
     size_t free_blocks;
 } gc_options;
+
+/* The first member of an object that ends in an array of items. The
+ * array begins type->size bytes after the object does, which is
+ * all that can be said of its alignment. */
+typedef struct gc_var_object {
+    gc_object base;
+    size_t length; /* in items; read it only */
+} gc_var_object;
 
 /* For the functions below only. */
 void gc_dealloc(void *object);
@@ -157,15 +165,18 @@ typedef struct gc_info {
     size_t uncollectable;
 } gc_info;
 
-/* phase is "start" or "stop". A collection that a callback asks
- * for finds nothing. As the members of Python's gc.callbacks. */
+/* phase is "start" or "stop". It may do anything but collect: that
+ * finds nothing. As the members of Python's gc.callbacks. */
 typedef void gc_callback(gc_heap *heap, const char *phase,
                          const gc_info *info, void *context);
 
+/* A dictionary that refers weakly to its keys or to its values. */
+typedef struct gc_weakdict gc_weakdict;
+
 typedef struct gc_weakref gc_weakref;
 
-/* What is called when the referent of ref has died. The closure is
- * what gc_weakref_new was given. */
+/* What is called when the referent of ref has died. It may do
+ * anything. The closure is what gc_weakref_new was given. */
 typedef void gc_weakref_callback(gc_weakref *ref, void *closure);
 
 /* An object that refers to another one, its referent, and does not
@@ -185,13 +196,10 @@ struct gc_weakref {
 /* A function that waits for the death of an object. */
 typedef struct gc_finalizer gc_finalizer;
 
-/* A dictionary that refers weakly to its keys or to its values. */
-typedef struct gc_weakdict gc_weakdict;
-
 /* A place in the source of a program. */
 typedef struct gc_place {
     const char *file; /* NULL: not known */
-    int line;
+    int line;         /* 0: there are no lines there */
 } gc_place;
 
 /* What is told of an object that was leaked. */
@@ -232,12 +240,13 @@ void gc_write_line(void *file, const char *line);
  * then as it was. */
 void *gc_new(gc_heap *heap, const gc_type *type);
 
-/* The same for a type with items: length of them, all zero. NULL
- * also if the type has no items and length is not 0. */
-void *gc_new_var(gc_heap *heap, const gc_type *type, size_t length);
-
 /* The heap that an object lives in. */
 gc_heap *gc_heap_of(const void *object);
+
+/* Make an object of a type with items: length of them, all zero;
+ * otherwise like gc_new. NULL also if there are too many of them, and
+ * if the type has no items and length is not 0. */
+void *gc_new_var(gc_heap *heap, const gc_type *type, size_t length);
 
 /* The first item of an object whose type has items. */
 void *gc_items(const void *object);
@@ -327,8 +336,7 @@ static inline void *gc_new_ref(void *object)
 }
 
 /* How many references there are, as Python's sys.getrefcount (which
- * counts its own argument too, and so says one more). For an immortal
- * object it is 2^62 more. */
+ * counts its own argument too, and so says one more). */
 static inline size_t gc_refcount(const void *object)
 {
     return ((const gc_object *)object)->refcount;
@@ -342,7 +350,8 @@ void gc_set_field(void *field, void *value);
 void gc_clear_field(void *field);
 
 /* Keep an object alive until its heap is closed. Its references then
- * still count: what it refers to also lives that long. */
+ * still count: what it refers to also lives that long. From now on
+ * its gc_refcount is 2^62 more. */
 void gc_make_immortal(void *object);
 bool gc_is_immortal(const void *object);
 
@@ -463,33 +472,13 @@ bool gc_weakref_equal(void *ref, void *other);
 bool gc_weakref_hash(void *ref, size_t *hash);
 extern const gc_type gc_weakref_type, gc_proxy_type;
 
-/* The callback of a reference; NULL if it has none, or is dead. */
-gc_weakref_callback *gc_weakref_get_callback(const gc_weakref *ref);
-
-/* How many weak references and proxies to an object there are; write
- * the first room of them, borrowed, to refs. As
- * weakref.getweakrefcount and weakref.getweakrefs. */
-size_t gc_getweakrefcount(void *object);
-size_t gc_getweakrefs(void *object, gc_weakref **refs, size_t room);
-
-/* As gc_weakref_new, but a proxy, as weakref.proxy: it is used by
- * calling a function with its referent, which is kept alive for that
- * time. False if it is dead: Python's ReferenceError. It cannot be
- * hashed. */
-gc_weakref *gc_proxy_new(void *object, gc_weakref_callback *callback,
-                         void *closure);
-bool gc_proxy_call(gc_weakref *proxy,
-                   void (*function)(void *object, void *arg),
-                   void *arg);
-bool gc_is_proxy(const void *object);
-
 /* Have function called with arg when the object has died, or
  * when the heap closes: the latest first, before anything else is
- * done, without collections. It is called once. The heap owns what is
- * returned until then: take a reference to keep it longer. NULL when
- * out of memory, if there can be no weak reference to the object, and
- * when the heap has done this part of its closing. As
- * weakref.finalize. */
+ * done, without collections. It is called once, and may do anything.
+ * The heap owns what is returned until then: take a reference to keep
+ * it longer. NULL when out of memory, if there can be no weak reference
+ * to the object, and when the heap has done this part of its closing.
+ * As weakref.finalize. */
 gc_finalizer *gc_finalize(void *object, void (*function)(void *arg),
                           void *arg);
 
@@ -506,6 +495,26 @@ void *gc_finalizer_peek(const gc_finalizer *f);
 /* Is it to be called when the heap closes? At first it is. */
 void gc_finalizer_set_atexit(gc_finalizer *f, bool atexit);
 
+/* The callback of a reference; NULL if it has none, or is dead. */
+gc_weakref_callback *gc_weakref_get_callback(const gc_weakref *ref);
+
+/* How many weak references and proxies to an object there are; write
+ * the first room of them, borrowed, to refs. As
+ * weakref.getweakrefcount and weakref.getweakrefs. */
+size_t gc_getweakrefcount(void *object);
+size_t gc_getweakrefs(void *object, gc_weakref **refs, size_t room);
+
+/* As gc_weakref_new, but a proxy, as weakref.proxy: it is used by
+ * calling a function with its referent, which is kept alive for that
+ * time. It may do anything. False if the referent is dead: Python's
+ * ReferenceError. A proxy cannot be hashed. */
+gc_weakref *gc_proxy_new(void *object, gc_weakref_callback *callback,
+                         void *closure);
+bool gc_proxy_call(gc_weakref *proxy,
+                   void (*function)(void *object, void *arg),
+                   void *arg);
+bool gc_is_proxy(const void *object);
+/* weak dictionaries */
 /* Make a dictionary, as WeakValueDictionary and WeakKeyDictionary,
  * or a set, as WeakSet; the caller owns it. An entry goes when the
  * value, or the key, dies. NULL when out of memory. */

@@ -3,6 +3,7 @@
 #include "internal.h"
 
 /* memory for an object */
+/* how large the block of an object is */
 /* The bytes of an object, with what is in front of it. 0 if they are
  * too many, or if items are wanted of a type that has none. */
 static size_t block_size(const gc_heap *heap, const gc_type *type,
@@ -320,4 +321,12 @@ gc_place gc_get_place(const void *object)
     if (!gc_heap_of(object)->options.places)
         return (gc_place) { NULL, 0 };
     return *gc_place_of(object);
+}
+
+const char *gc_line_of(gc_place place, char text[16])
+{
+    text[0] = '\0';
+    if (place.line > 0)
+        snprintf(text, 16, ":%d", place.line);
+    return text;
 }

@@ -57,10 +57,11 @@ _Noreturn void gc_stop(const gc_object *o, const char *format, ...)
     vfprintf(stderr, format, args);
     va_end(args);
     /* say where the object was made */
+    char line[16];
     if (o != NULL && gc_heap_of(o)->options.places
         && gc_place_of(o)->file != NULL)
-        fprintf(stderr, ", made at %s:%d", gc_place_of(o)->file,
-                gc_place_of(o)->line);
+        fprintf(stderr, ", made at %s%s", gc_place_of(o)->file,
+                gc_line_of(*gc_place_of(o), line));
     fprintf(stderr, "\n");
     abort();
 }

@@ -215,6 +215,8 @@ gc_snapshot *gc_snapshot_compare(const gc_snapshot *before,
 
 void gc_snapshot_print(const gc_snapshot *s, size_t limit, FILE *out)
 {
+    char line[16];
+
     fprintf(out, "%10s %12s  %s\n", "objects", "bytes", "type");
     for (size_t i = 0; i < s->length && i < limit; i++) {
         const gc_tally *t = &s->rows[i];
@@ -222,8 +224,8 @@ void gc_snapshot_print(const gc_snapshot *s, size_t limit, FILE *out)
         fprintf(out, "%10td %12td  %s", t->objects, t->bytes,
                 t->type->name);
         if (t->place.file != NULL)
-            fprintf(out, ", %s:%d", base_name(t->place.file),
-                    t->place.line);
+            fprintf(out, ", %s%s", base_name(t->place.file),
+                    gc_line_of(t->place, line));
         fputc('\n', out);
     }
     if (s->length > limit)

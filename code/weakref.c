@@ -276,21 +276,6 @@ bool gc_finalizer_detach(gc_finalizer *f)
     return true;
 }
 
-bool gc_finalizer_call(gc_finalizer *f)
-{
-    gc_heap *heap = gc_heap_of(f);
-    void (*function)(void *arg) = f->function;
-    void *arg = f->arg;
-
-    if (!gc_finalizer_detach(f))
-        return false;
-    heap->busy++;
-    if (!heap->shut_down)
-        function(arg);
-    heap->busy--;
-    return true;
-}
-
 bool gc_finalizer_is_alive(const gc_finalizer *f)
 {
     return f->alive;
@@ -309,6 +294,21 @@ void gc_finalizer_set_atexit(gc_finalizer *f, bool atexit)
         f->chosen = f->atexit;
     f->selection = heap->selection;
     f->atexit = atexit;
+}
+
+bool gc_finalizer_call(gc_finalizer *f)
+{
+    gc_heap *heap = gc_heap_of(f);
+    void (*function)(void *arg) = f->function;
+    void *arg = f->arg;
+
+    if (!gc_finalizer_detach(f))
+        return false;
+    heap->busy++;
+    if (!heap->shut_down)
+        function(arg);
+    heap->busy--;
+    return true;
 }
 
 static bool is_chosen(const gc_heap *heap, const gc_finalizer *f)

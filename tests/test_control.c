@@ -58,23 +58,6 @@ static void test_freeze(void **state)
     assert_int_equal(gc_heap_free(heap), 0);
 }
 
-static void test_freezing_zeroes_the_counts(void **state)
-{
-    gc_heap *heap = gc_heap_new(NULL);
-    size_t count[GC_GENERATIONS];
-
-    (void)state;
-    node *n = new_node(heap, "n");
-    gc_collect_generation(heap, 0);
-    gc_collect_generation(heap, 1);
-    gc_freeze(heap);
-    gc_get_count(heap, count);
-    for (int g = 0; g < GC_GENERATIONS; g++)
-        assert_int_equal(count[g], 0);
-    gc_decref(n);
-    gc_heap_free(heap);
-}
-
 static void note(gc_heap *heap, const char *phase, const gc_info *info,
                  void *text)
 {
@@ -100,6 +83,23 @@ static void test_callbacks(void **state)
     assert_false(gc_remove_callback(heap, note, text));
     gc_collect(heap);
     assert_string_equal(text, "start 1 0/0 stop 1 1/0 ");
+    gc_heap_free(heap);
+}
+
+static void test_freezing_zeroes_the_counts(void **state)
+{
+    gc_heap *heap = gc_heap_new(NULL);
+    size_t count[GC_GENERATIONS];
+
+    (void)state;
+    node *n = new_node(heap, "n");
+    gc_collect_generation(heap, 0);
+    gc_collect_generation(heap, 1);
+    gc_freeze(heap);
+    gc_get_count(heap, count);
+    for (int g = 0; g < GC_GENERATIONS; g++)
+        assert_int_equal(count[g], 0);
+    gc_decref(n);
     gc_heap_free(heap);
 }
 

@@ -86,108 +86,6 @@ static void test_no_one_sees_the_old_value(void **state)
     assert_int_equal(gc_heap_free(heap), 0);
 }
 
-typedef struct bell {
-    gc_object base;
-    gc_object *class;
-    int number;
-} bell;
-
-static const gc_field bell_fields[] = {
-    GC_FIELD(bell, class), GC_END
-};
-
-typedef struct comb {
-    gc_object base;
-    struct comb *left, *right;
-    bell *bell;
-} comb;
-
-static const gc_field comb_fields[] = {
-    GC_FIELD(comb, left), GC_FIELD(comb, right),
-    GC_FIELD(comb, bell), GC_END
-};
-
-static int rung[208], rings;
-
-static void ring(void *object)
-{
-    assert_true(rings < 208);
-    rung[rings++] = ((bell *)object)->number;
-}
-
-static const gc_type bell_type = {
-    .name = "bell", .size = sizeof(bell),
-    .fields = bell_fields, .destroy = ring,
-};
-
-static const gc_type comb_type = {
-    .name = "comb", .size = sizeof(comb), .fields = comb_fields,
-};
-
-static comb *new_comb(gc_heap *heap, int number, comb *left,
-                      comb *right)
-{
-    comb *c = gc_new(heap, &comb_type);
-
-    c->left = left;
-    c->right = right;
-    c->bell = gc_new(heap, &bell_type);
-    c->bell->number = number;
-    return c;
-}
-
-static void test_death_order(void **state)
-{
-    static const int expected[208] = {
-#include "golden/death_order.txt"
-    };
-    gc_heap *heap = gc_heap_new(NULL);
-    comb *c = NULL;
-
-    (void)state;
-    rings = 0;
-    for (int i = 206; i >= 0; i -= 2)
-        c = new_comb(heap, i, new_comb(heap, i + 1, NULL, NULL), c);
-    gc_decref(c);
-    assert_int_equal(rings, 208);
-    assert_memory_equal(rung, expected, sizeof rung);
-    assert_int_equal(gc_heap_free(heap), 0);
-}
-
-#ifndef TEST_SHRINK
-#define TEST_SHRINK 1
-#endif
-
-static void *free_a_list(void *heap)
-{
-    node *list = NULL;
-
-    for (long i = 0; i < 10000000 / TEST_SHRINK; i++) {
-        node *n = new_node(heap, "n");
-        n->left = list;
-        list = n;
-    }
-    gc_decref(list);
-    return NULL;
-}
-
-static void test_ten_million_deep(void **state)
-{
-    gc_heap *heap = gc_heap_new(NULL);
-    pthread_attr_t attr;
-    pthread_t thread;
-
-    (void)state;
-    pthread_attr_init(&attr);
-    pthread_attr_setstacksize(&attr,
-        TEST_SHRINK == 1 ? 64 * 1024 : 512 * 1024);
-    assert_int_equal(pthread_create(&thread, &attr, free_a_list,
-                                    heap), 0);
-    pthread_join(thread, NULL);
-    pthread_attr_destroy(&attr);
-    assert_int_equal(gc_heap_free(heap), 0);
-}
-
 static const gc_type tuple_type = {
     .name = "tuple", .size = sizeof(gc_var_object),
     .item_size = sizeof(gc_object *), .item_refs = true,
@@ -302,71 +200,6 @@ static void test_giving_up_while_closing(void **state)
     }
 }
 
-static node *new_list(gc_heap *heap, int length)
-{
-    node *list = NULL, *n;
-
-    for (int i = 0; i < length; i++) {
-        if ((n = new_node(heap, "n")) == NULL) {
-            gc_xdecref(list);
-            return NULL;
-        }
-        n->right = list;
-        list = n;
-    }
-    return list;
-}
-
-static void test_list_out_of_memory(void **state)
-{
-    bool done = false;
-
-    (void)state;
-    for (size_t n = 0; !done; n++) {
-        budget b = { .left = n };
-        gc_options options = { .allocator = on_budget(&b) };
-        gc_heap *heap = gc_heap_new(&options);
-        node *list = heap != NULL ? new_list(heap, 60) : NULL;
-
-        if ((done = list != NULL))
-            gc_decref(list);
-        assert_int_equal(gc_heap_free(heap), 0);
-        assert_int_equal(b.blocks, 0);
-    }
-}
-
-static node *the_list;
-
-static void prepare_one_node(gc_heap *heap)
-{
-    the_list = new_node(heap, "kept");
-}
-
-static bool lengthen_the_list(gc_heap *heap)
-{
-    node *more = new_list(heap, 5);
-
-    if (more == NULL)
-        return false;
-    gc_set_field(&the_list->left, more);
-    gc_decref(more);
-    return true;
-}
-
-static void look_at_the_list(bool succeeded)
-{
-    assert_int_equal(the_list->left != NULL, succeeded);
-    assert_int_equal(gc_refcount(the_list), 1);
-    gc_decref(the_list);
-}
-
-static void test_one_refusal(void **state)
-{
-    (void)state;
-    fail_each_in_turn(&(trial) { prepare_one_node, lengthen_the_list,
-                                 look_at_the_list });
-}
-
 static void incref_the_dead(void)
 {
     node *n = new_node(gc_heap_new(NULL), "n");
@@ -433,6 +266,173 @@ static void test_decref_below_zero(void **state)
     assert_stops(rob_the_dying, "node loot: gc_decref below zero");
 }
 
+typedef struct bell {
+    gc_object base;
+    gc_object *class;
+    int number;
+} bell;
+
+static const gc_field bell_fields[] = {
+    GC_FIELD(bell, class), GC_END
+};
+
+typedef struct comb {
+    gc_object base;
+    struct comb *left, *right;
+    bell *bell;
+} comb;
+
+static const gc_field comb_fields[] = {
+    GC_FIELD(comb, left), GC_FIELD(comb, right),
+    GC_FIELD(comb, bell), GC_END
+};
+
+static int rung[208], rings;
+
+static void ring(void *object)
+{
+    assert_true(rings < 208);
+    rung[rings++] = ((bell *)object)->number;
+}
+
+static const gc_type bell_type = {
+    .name = "bell", .size = sizeof(bell),
+    .fields = bell_fields, .destroy = ring,
+};
+
+static const gc_type comb_type = {
+    .name = "comb", .size = sizeof(comb), .fields = comb_fields,
+};
+
+static comb *new_comb(gc_heap *heap, int number, comb *left,
+                      comb *right)
+{
+    comb *c = gc_new(heap, &comb_type);
+
+    c->left = left;
+    c->right = right;
+    c->bell = gc_new(heap, &bell_type);
+    c->bell->number = number;
+    return c;
+}
+
+static void test_death_order(void **state)
+{
+    static const int expected[208] = {
+#include "golden/death_order.txt"
+    };
+    gc_heap *heap = gc_heap_new(NULL);
+    comb *c = NULL;
+
+    (void)state;
+    rings = 0;
+    for (int i = 206; i >= 0; i -= 2)
+        c = new_comb(heap, i, new_comb(heap, i + 1, NULL, NULL), c);
+    gc_decref(c);
+    assert_int_equal(rings, 208);
+    assert_memory_equal(rung, expected, sizeof rung);
+    assert_int_equal(gc_heap_free(heap), 0);
+}
+
+#ifndef TEST_SHRINK
+#define TEST_SHRINK 1
+#endif
+
+static void *free_a_list(void *heap)
+{
+    node *list = NULL;
+
+    for (long i = 0; i < 10000000 / TEST_SHRINK; i++) {
+        node *n = new_node(heap, "n");
+        n->left = list;
+        list = n;
+    }
+    gc_decref(list);
+    return NULL;
+}
+
+static void test_ten_million_deep(void **state)
+{
+    gc_heap *heap = gc_heap_new(NULL);
+    pthread_attr_t attr;
+    pthread_t thread;
+
+    (void)state;
+    pthread_attr_init(&attr);
+    pthread_attr_setstacksize(&attr,
+        TEST_SHRINK == 1 ? 64 * 1024 : 512 * 1024);
+    assert_int_equal(pthread_create(&thread, &attr, free_a_list,
+                                    heap), 0);
+    pthread_join(thread, NULL);
+    pthread_attr_destroy(&attr);
+    assert_int_equal(gc_heap_free(heap), 0);
+}
+
+static node *new_list(gc_heap *heap, int length)
+{
+    node *list = NULL, *n;
+
+    for (int i = 0; i < length; i++) {
+        if ((n = new_node(heap, "n")) == NULL) {
+            gc_xdecref(list);
+            return NULL;
+        }
+        n->right = list;
+        list = n;
+    }
+    return list;
+}
+
+static void test_list_out_of_memory(void **state)
+{
+    bool done = false;
+
+    (void)state;
+    for (size_t n = 0; !done; n++) {
+        budget b = { .left = n };
+        gc_options options = { .allocator = on_budget(&b) };
+        gc_heap *heap = gc_heap_new(&options);
+        node *list = heap != NULL ? new_list(heap, 60) : NULL;
+
+        if ((done = list != NULL))
+            gc_decref(list);
+        assert_int_equal(gc_heap_free(heap), 0);
+        assert_int_equal(b.blocks, 0);
+    }
+}
+
+static node *the_list;
+
+static void prepare_one_node(gc_heap *heap)
+{
+    the_list = new_node(heap, "kept");
+}
+
+static bool lengthen_the_list(gc_heap *heap)
+{
+    node *more = new_list(heap, 5);
+
+    if (more == NULL)
+        return false;
+    gc_set_field(&the_list->left, more);
+    gc_decref(more);
+    return true;
+}
+
+static void look_at_the_list(bool succeeded)
+{
+    assert_int_equal(the_list->left != NULL, succeeded);
+    assert_int_equal(gc_refcount(the_list), 1);
+    gc_decref(the_list);
+}
+
+static void test_one_refusal(void **state)
+{
+    (void)state;
+    fail_each_in_turn(&(trial) { prepare_one_node, lengthen_the_list,
+                                 look_at_the_list });
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -441,20 +441,20 @@ int main(void)
         cmocka_unit_test(test_cascade),
         cmocka_unit_test(test_set_field_to_itself),
         cmocka_unit_test(test_no_one_sees_the_old_value),
-        cmocka_unit_test(test_death_order),
-        cmocka_unit_test(test_ten_million_deep),
         cmocka_unit_test(test_dump_of_counts),
         cmocka_unit_test(test_giving_up_while_closing),
         cmocka_unit_test(test_items_are_references),
         cmocka_unit_test(test_immortals),
         cmocka_unit_test(test_immortal_with_a_leak),
         cmocka_unit_test(test_immortal_given_up_too_often),
-        cmocka_unit_test(test_list_out_of_memory),
-        cmocka_unit_test(test_one_refusal),
         cmocka_unit_test(test_decref_of_the_dead),
         cmocka_unit_test(test_incref_of_the_dead),
         cmocka_unit_test(test_incref_of_the_dying),
         cmocka_unit_test(test_decref_below_zero),
+        cmocka_unit_test(test_death_order),
+        cmocka_unit_test(test_ten_million_deep),
+        cmocka_unit_test(test_list_out_of_memory),
+        cmocka_unit_test(test_one_refusal),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

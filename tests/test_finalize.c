@@ -214,6 +214,101 @@ static void test_suicide(void **state)
     assert_int_equal(gc_heap_free(heap), 0);
 }
 
+static void build(gc_heap *heap, int kind, speaker *n[4])
+{
+    static const int left[4][4] = {
+        { 1, 2, 3, 0 }, { 3, 0, 1, 2 }, { 1, 0, 3, 2 }, { 3, 3, -1, 1 }
+    };
+    static const char *const names[] = { "a", "b", "c", "d" };
+
+    for (int i = 0; i < 4; i++)
+        n[i] = new_speaker(heap, &speaker_type, names[i]);
+    for (int i = 0; i < 4; i++)
+        if (left[kind][i] >= 0)
+            gc_set_field(&n[i]->left, n[left[kind][i]]);
+    if (kind >= 2)
+        gc_set_field(&n[3]->right, n[0]);
+    if (kind == 3) {
+        gc_set_field(&n[0]->right, n[2]);
+        gc_set_field(&n[1]->right, n[2]);
+    }
+    for (int i = 0; i < 3; i++)
+        gc_decref(n[i]);
+}
+
+static void test_order(void **state)
+{
+    static const char *const expected[12] = {
+#include "golden/last_words.txt"
+    };
+    gc_heap *heap = gc_heap_new(NULL);
+    speaker *n[4];
+
+    (void)state;
+    /* not under stress */
+    #ifdef GC_STRESS
+    gc_heap_free(heap);
+    skip();
+    #endif
+    for (int i = 0; i < 12; i++) {
+        strcat(said, " ");
+        build(heap, i / 3, n);
+        for (int early = 0; early < i % 3; early++)
+            gc_collect_generation(heap, early);
+        gc_decref(n[3]);
+        gc_collect(heap);
+        /* compare what was said with Python's order */
+        assert_int_equal(strlen(said), strlen(expected[i]));
+        for (const char *s = expected[i]; *s != '\0'; s++)
+            assert_non_null(strchr(said, *s));
+        said[0] = '\0';
+    }
+    assert_int_equal(gc_heap_free(heap), 0);
+}
+
+static size_t lose_legacy(gc_heap *heap, size_t number)
+{
+    for (size_t made = 0; made < number; made++) {
+        speaker *s = gc_new(heap, &legacy_type);
+
+        if (s == NULL)
+            return made;
+        s->left = s;
+        s->name = "s";
+    }
+    return number;
+}
+
+static bool keep_garbage(budget *b)
+{
+    gc_options options = { .allocator = on_budget(b) };
+    gc_heap *heap = gc_heap_new(&options);
+    size_t made = heap != NULL ? lose_legacy(heap, 10) : 0, kept = 0;
+
+    if (made == 10) {
+        gc_collect(heap);
+        kept = gc_garbage_length(heap);
+        assert_int_equal(gc_heap_count(heap), 10);
+        b->left = SIZE_MAX;
+        gc_collect(heap);
+        assert_int_equal(gc_garbage_length(heap), 10);
+    }
+    assert_int_equal(gc_heap_free(heap), made);
+    return kept == 10;
+}
+
+static void test_no_memory_for_garbage(void **state)
+{
+    bool done = false;
+
+    (void)state;
+    for (size_t n = 0; !done; n++) {
+        budget b = { .left = n };
+        done = keep_garbage(&b);
+        assert_int_equal(b.blocks, 0);
+    }
+}
+
 static speaker *grave;
 
 static void lie_down(speaker *s)
@@ -284,56 +379,58 @@ static void test_collecting_within_a_collection(void **state)
     assert_int_equal(gc_heap_free(heap), 0);
 }
 
-static void build(gc_heap *heap, int kind, speaker *n[4])
+static void spoil_errno(speaker *s)
 {
-    static const int left[4][4] = {
-        { 1, 2, 3, 0 }, { 3, 0, 1, 2 }, { 1, 0, 3, 2 }, { 3, 3, -1, 1 }
-    };
-    static const char *const names[] = { "a", "b", "c", "d" };
-
-    for (int i = 0; i < 4; i++)
-        n[i] = new_speaker(heap, &speaker_type, names[i]);
-    for (int i = 0; i < 4; i++)
-        if (left[kind][i] >= 0)
-            gc_set_field(&n[i]->left, n[left[kind][i]]);
-    if (kind >= 2)
-        gc_set_field(&n[3]->right, n[0]);
-    if (kind == 3) {
-        gc_set_field(&n[0]->right, n[2]);
-        gc_set_field(&n[1]->right, n[2]);
-    }
-    for (int i = 0; i < 3; i++)
-        gc_decref(n[i]);
+    (void)s;
+    errno = ERANGE;
 }
 
-static void test_order(void **state)
+static void test_errno_is_kept(void **state)
 {
-    static const char *const expected[12] = {
-#include "golden/last_words.txt"
-    };
     gc_heap *heap = gc_heap_new(NULL);
-    speaker *n[4];
+    speaker *a = new_speaker(heap, &speaker_type, "a");
 
     (void)state;
-    /* not under stress */
-    #ifdef GC_STRESS
+    a->act = spoil_errno;
+    errno = EDOM;
+    gc_decref(a);
+    assert_int_equal(errno, EDOM);
+    assert_said("a ");
     gc_heap_free(heap);
-    skip();
-    #endif
-    for (int i = 0; i < 12; i++) {
-        strcat(said, " ");
-        build(heap, i / 3, n);
-        for (int early = 0; early < i % 3; early++)
-            gc_collect_generation(heap, early);
-        gc_decref(n[3]);
-        gc_collect(heap);
-        /* compare what was said with Python's order */
-        assert_int_equal(strlen(said), strlen(expected[i]));
-        for (const char *s = expected[i]; *s != '\0'; s++)
-            assert_non_null(strchr(said, *s));
-        said[0] = '\0';
+}
+
+#ifndef TEST_SHRINK
+#define TEST_SHRINK 1
+#endif
+
+enum { LENGTH = 1000000 / TEST_SHRINK };
+static size_t speeches;
+
+static void count_speech(void *object)
+{
+    (void)object;
+    speeches++;
+}
+
+static void test_long_list_and_long_ring(void **state)
+{
+    gc_type type = mute_type;
+    gc_heap *heap = gc_heap_new(NULL);
+
+    (void)state;
+    type.finalize = count_speech;
+    for (int ring = 0; ring < 2; ring++) {
+        speaker *first = gc_new(heap, &type), *last = first;
+        for (int i = 1; i < LENGTH; i++)
+            last = last->left = gc_new(heap, &type);
+        if (ring)
+            gc_set_field(&last->left, first);
+        gc_decref(first);
+        assert_int_equal(gc_collect(heap), ring ? LENGTH : 0);
+        assert_int_equal(gc_heap_count(heap), 0);
     }
-    assert_int_equal(gc_heap_free(heap), 0);
+    assert_int_equal(speeches, 2 * LENGTH);
+    gc_heap_free(heap);
 }
 
 static void test_legacy_ring(void **state)
@@ -391,6 +488,42 @@ static void test_reachable_from_legacy(void **state)
     assert_int_equal(gc_collect(heap), 2);
     assert_said("b c ");
     assert_int_equal(gc_heap_free(heap), 0);
+}
+
+static void test_saved_is_ordinary(void **state)
+{
+    budget b = { .left = SIZE_MAX };
+    gc_options options = { .allocator = on_budget(&b) };
+    gc_heap *heap = gc_heap_new(&options);
+    size_t bytes = b.bytes;
+
+    (void)state;
+    gc_set_debug(heap, GC_DEBUG_SAVEALL);
+    gc_decref(new_ring(heap, &mute_type, "a", NULL));
+    assert_int_equal(gc_collect(heap), 1);
+    gc_set_debug(heap, 0);
+    assert_dump(heap, NULL, "object a type=mute name=\"a\" "
+        "refcount=2 generation=2\nref a left a\n");
+    assert_int_equal(gc_heap_bytes(heap), b.bytes);
+    gc_garbage_clear(heap);
+    assert_int_equal(gc_collect(heap), 1);
+    assert_int_equal(gc_heap_bytes(heap), b.bytes);
+    if (!KEEPS_THE_DEAD)
+        assert_int_equal(b.bytes, bytes);
+    assert_int_equal(gc_heap_free(heap), 0);
+}
+
+static void test_garbage_of_the_last_collection(void **state)
+{
+    budget b = { .left = SIZE_MAX };
+    gc_options options = { .allocator = on_budget(&b) };
+    gc_heap *heap = gc_heap_new(&options);
+
+    (void)state;
+    gc_decref(new_ring(heap, &legacy_type, "a", NULL));
+    gc_set_debug(heap, GC_DEBUG_SAVEALL);
+    assert_int_equal(gc_heap_free(heap), 1);
+    assert_int_equal(b.blocks, 0);
 }
 
 static void test_saveall(void **state)
@@ -469,27 +602,31 @@ static void test_garbage_is_listed_at_shutdown(void **state)
         "leaked: legacy a\n");
 }
 
-static void test_saved_is_ordinary(void **state)
+static char long_error[300];
+
+static void complain_at_length(speaker *s)
 {
-    budget b = { .left = SIZE_MAX };
-    gc_options options = { .allocator = on_budget(&b) };
+    gc_write_unraisable(s, long_error);
+}
+
+static void test_long_error(void **state)
+{
+    static const char start[] = "gc: error ignored in <speaker s>: ";
+    transcript t = { "" };
+    gc_options options = { .sink = { remember, &t } };
     gc_heap *heap = gc_heap_new(&options);
-    size_t bytes = b.bytes;
+    speaker *s = new_speaker(heap, &speaker_type, "s");
 
     (void)state;
-    gc_set_debug(heap, GC_DEBUG_SAVEALL);
-    gc_decref(new_ring(heap, &mute_type, "a", NULL));
-    assert_int_equal(gc_collect(heap), 1);
-    gc_set_debug(heap, 0);
-    assert_dump(heap, NULL, "object a type=mute name=\"a\" "
-        "refcount=2 generation=2\nref a left a\n");
-    assert_int_equal(gc_heap_bytes(heap), b.bytes);
-    gc_garbage_clear(heap);
-    assert_int_equal(gc_collect(heap), 1);
-    assert_int_equal(gc_heap_bytes(heap), b.bytes);
-    if (!KEEPS_THE_DEAD)
-        assert_int_equal(b.bytes, bytes);
-    assert_int_equal(gc_heap_free(heap), 0);
+    memset(long_error, 'x', sizeof long_error - 1);
+    s->act = complain_at_length;
+    gc_decref(s);
+    assert_memory_equal(t.text, start, strlen(start));
+    size_t length = strspn(t.text + strlen(start), "x");
+    assert_in_range(length, 100, 299);
+    assert_string_equal(t.text + strlen(start) + length, "\n");
+    assert_said("s ");
+    gc_heap_free(heap);
 }
 
 static void note_phase(gc_heap *heap, const char *phase, void *context)
@@ -528,46 +665,6 @@ static void test_phases(void **state)
         "move_legacy_finalizers ");
 }
 
-static void test_garbage_of_the_last_collection(void **state)
-{
-    budget b = { .left = SIZE_MAX };
-    gc_options options = { .allocator = on_budget(&b) };
-    gc_heap *heap = gc_heap_new(&options);
-
-    (void)state;
-    gc_decref(new_ring(heap, &legacy_type, "a", NULL));
-    gc_set_debug(heap, GC_DEBUG_SAVEALL);
-    assert_int_equal(gc_heap_free(heap), 1);
-    assert_int_equal(b.blocks, 0);
-}
-
-static char long_error[300];
-
-static void complain_at_length(speaker *s)
-{
-    gc_write_unraisable(s, long_error);
-}
-
-static void test_long_error(void **state)
-{
-    static const char start[] = "gc: error ignored in <speaker s>: ";
-    transcript t = { "" };
-    gc_options options = { .sink = { remember, &t } };
-    gc_heap *heap = gc_heap_new(&options);
-    speaker *s = new_speaker(heap, &speaker_type, "s");
-
-    (void)state;
-    memset(long_error, 'x', sizeof long_error - 1);
-    s->act = complain_at_length;
-    gc_decref(s);
-    assert_memory_equal(t.text, start, strlen(start));
-    size_t length = strspn(t.text + strlen(start), "x");
-    assert_in_range(length, 100, 299);
-    assert_string_equal(t.text + strlen(start) + length, "\n");
-    assert_said("s ");
-    gc_heap_free(heap);
-}
-
 static void test_closing_and_finalizers(void **state)
 {
     gc_heap *heap = gc_heap_new(NULL);
@@ -581,103 +678,6 @@ static void test_closing_and_finalizers(void **state)
     gc_decref(back);
     assert_int_equal(gc_heap_free(heap), 2);
     assert_said("lost back ");
-}
-
-static void spoil_errno(speaker *s)
-{
-    (void)s;
-    errno = ERANGE;
-}
-
-static void test_errno_is_kept(void **state)
-{
-    gc_heap *heap = gc_heap_new(NULL);
-    speaker *a = new_speaker(heap, &speaker_type, "a");
-
-    (void)state;
-    a->act = spoil_errno;
-    errno = EDOM;
-    gc_decref(a);
-    assert_int_equal(errno, EDOM);
-    assert_said("a ");
-    gc_heap_free(heap);
-}
-
-#ifndef TEST_SHRINK
-#define TEST_SHRINK 1
-#endif
-
-enum { LENGTH = 1000000 / TEST_SHRINK };
-static size_t speeches;
-
-static void count_speech(void *object)
-{
-    (void)object;
-    speeches++;
-}
-
-static void test_long_list_and_long_ring(void **state)
-{
-    gc_type type = mute_type;
-    gc_heap *heap = gc_heap_new(NULL);
-
-    (void)state;
-    type.finalize = count_speech;
-    for (int ring = 0; ring < 2; ring++) {
-        speaker *first = gc_new(heap, &type), *last = first;
-        for (int i = 1; i < LENGTH; i++)
-            last = last->left = gc_new(heap, &type);
-        if (ring)
-            gc_set_field(&last->left, first);
-        gc_decref(first);
-        assert_int_equal(gc_collect(heap), ring ? LENGTH : 0);
-        assert_int_equal(gc_heap_count(heap), 0);
-    }
-    assert_int_equal(speeches, 2 * LENGTH);
-    gc_heap_free(heap);
-}
-
-static size_t lose_legacy(gc_heap *heap, size_t number)
-{
-    for (size_t made = 0; made < number; made++) {
-        speaker *s = gc_new(heap, &legacy_type);
-
-        if (s == NULL)
-            return made;
-        s->left = s;
-        s->name = "s";
-    }
-    return number;
-}
-
-static bool keep_garbage(budget *b)
-{
-    gc_options options = { .allocator = on_budget(b) };
-    gc_heap *heap = gc_heap_new(&options);
-    size_t made = heap != NULL ? lose_legacy(heap, 10) : 0, kept = 0;
-
-    if (made == 10) {
-        gc_collect(heap);
-        kept = gc_garbage_length(heap);
-        assert_int_equal(gc_heap_count(heap), 10);
-        b->left = SIZE_MAX;
-        gc_collect(heap);
-        assert_int_equal(gc_garbage_length(heap), 10);
-    }
-    assert_int_equal(gc_heap_free(heap), made);
-    return kept == 10;
-}
-
-static void test_no_memory_for_garbage(void **state)
-{
-    bool done = false;
-
-    (void)state;
-    for (size_t n = 0; !done; n++) {
-        budget b = { .left = n };
-        done = keep_garbage(&b);
-        assert_int_equal(b.blocks, 0);
-    }
 }
 
 static void give_itself_up(speaker *s)

@@ -32,6 +32,8 @@ static void test_collect_generations(void **state)
     skip_under_stress(heap);
     node *n = new_node(heap, "n");
     assert_counts(heap, 1, 0, 0);
+    gc_decref(new_node(heap, "m"));
+    assert_counts(heap, 1, 0, 0);
     assert_int_equal(gc_collect(heap), 0);
     assert_counts(heap, 0, 0, 0);
     assert_int_equal(gc_collect_generation(heap, 0), 0);
@@ -235,8 +237,15 @@ static bool make_many(budget *b)
         return false;
     gc_set_threshold(heap, 3, 2, 1);
     for (int i = 0; i < 60; i++) {
-        if ((n = new_node(heap, "n")) == NULL)
+        /* make a node, or see that nothing was counted */
+        size_t before[GC_GENERATIONS], after[GC_GENERATIONS];
+
+        gc_get_count(heap, before);
+        if ((n = new_node(heap, "n")) == NULL) {
+            gc_get_count(heap, after);
+            assert_memory_equal(after, before, sizeof before);
             break;
+        }
         gc_set_field(&n->left, n);
         gc_xdecref(last);
         last = n;

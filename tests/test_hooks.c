@@ -12,7 +12,8 @@ typedef struct actor {
 
 enum hook {
     ALLOCATE, RELEASE, SINK, PHASE, LEAK, REPR, EQUAL, HASH, DESTROY,
-    TRAVERSE, CLEAR, FINALIZE, LEGACY, WEAKREF, CALLBACK, WAITING, HOOKS
+    TRAVERSE, CLEAR, FINALIZE, LEGACY, WEAKREF, CALLBACK, WAITING,
+    OWNED, PROXY, HOOKS
 };
 
 typedef void act(gc_heap *heap, actor *a);
@@ -38,11 +39,17 @@ static void enter(enum hook hook)
     show.on = true;
 }
 
+/* Those of the allocator. */
+static bool allocates(void)
+{
+    return show.hook == ALLOCATE || show.hook == RELEASE;
+}
+
 /* The hooks that are to look and not to touch, whenever called. */
 static bool looks(void)
 {
-    return show.hook == ALLOCATE || show.hook == RELEASE
-        || show.hook == PHASE || show.hook == REPR;
+    return allocates() || show.hook == PHASE || show.hook == REPR
+        || show.hook == OWNED;
 }
 
 /* Those in which the heap is closing. */
@@ -154,6 +161,19 @@ static void wait_and_enter(void *arg)
     enter(WAITING);
 }
 
+static size_t own_and_enter(const void *object)
+{
+    (void)object;
+    enter(OWNED);
+    return 0;
+}
+
+static void use_and_enter(void *object, void *arg)
+{
+    (void)object, (void)arg;
+    enter(PROXY);
+}
+
 static const gc_field actor_fields[] = {
     GC_FIELD(actor, next), GC_END
 };
@@ -164,12 +184,12 @@ static const gc_type actor_type = {
     .repr = repr_and_enter, .equal = equal_and_enter,
     .hash = hash_and_enter, .destroy = destroy_and_enter,
     .traverse = traverse_and_enter, .clear = clear_and_enter,
-    .finalize = speak_and_enter,
+    .finalize = speak_and_enter, .owned_bytes = own_and_enter,
 };
 
 static const gc_type old_type = {
     .name = "old", .size = sizeof(actor), .fields = actor_fields,
-    .legacy_finalize = old_and_enter,
+    .legacy_finalize = old_and_enter, .repr = repr_and_enter,
 };
 
 static const gc_type row_type = {
@@ -211,7 +231,7 @@ static void act_counting(gc_heap *heap, actor *a)
 
     gc_incref(a), gc_xincref(a), gc_decref(a), gc_xdecref(a);
     gc_decref(gc_new_ref(a));
-    gc_set_field(&a->next, a), gc_clear_field(&a->next);
+    gc_set_field(&a->other, a), gc_clear_field(&a->other);
     assert_int_equal(gc_refcount(a), count);
     assert_false(gc_is_immortal(a) || gc_is_finalized(a));
     assert_true(gc_is_tracked(a) && gc_hash(a, &hash));
@@ -240,9 +260,30 @@ static void act_collections(gc_heap *heap, actor *a)
         gc_collect(heap), gc_collect_generation(heap, 0);
     }
     gc_get_stats(heap, stats);
+    /* freeze, or be refused */
+    size_t frozen = gc_get_freeze_count(heap);
     gc_freeze(heap);
-    gc_get_freeze_count(heap);
+    if ((looks() && !allocates()) || closes()) {
+        assert_int_equal(gc_get_freeze_count(heap), frozen);
+        gc_unfreeze(heap);
+        assert_int_equal(gc_get_freeze_count(heap), frozen);
+    }
     gc_unfreeze(heap);
+}
+
+static void act_deaths(gc_heap *heap, actor *a)
+{
+    size_t count = gc_heap_count(heap);
+    bool alone = a->next != NULL && gc_refcount(a->next) == 1;
+
+    if (show.hook == CLEAR) /* it gives up its own, no one else's */
+        return;
+    gc_clear_field(&a->next);
+    if ((looks() && !allocates()) || closes())
+        assert_int_equal(gc_heap_count(heap), count);
+    else if (alone && !looks() && show.hook != SINK
+             && show.hook != TRAVERSE)
+        assert_int_equal(gc_heap_count(heap), count - 1);
 }
 
 static void hear(gc_heap *heap, const char *phase, const gc_info *info,
@@ -269,6 +310,22 @@ static void touch(void *object, void *arg)
     *(bool *)arg = object == show.a;
 }
 
+static void see_nothing(void *referent, void *arg)
+{
+    (void)referent, (void)arg;
+}
+
+static void use_reference(gc_weakref *ref)
+{
+    size_t hash;
+
+    assert_true(gc_weakref_get_callback(ref) == told_and_enter);
+    assert_true(gc_weakref_hash(ref, &hash));
+    assert_true(gc_weakref_equal(ref, ref));
+    gc_weakref_traverse(ref, see_nothing, NULL);
+    gc_weakref_clear(ref);
+}
+
 static void act_references(gc_heap *heap, actor *a)
 {
     gc_weakref *ref = gc_weakref_new(a, NULL, NULL), *first;
@@ -282,7 +339,7 @@ static void act_references(gc_heap *heap, actor *a)
     if (ref != NULL)
         gc_decref(gc_weakref_get(ref));
     if (other != NULL)
-        assert_true(gc_weakref_get_callback(other) == told_and_enter);
+        use_reference(other);
     if (proxy != NULL) {
         assert_true(gc_is_proxy(proxy));
         assert_true(gc_proxy_call(proxy, touch, &touched) && touched);
@@ -383,8 +440,10 @@ static void act_questions(gc_heap *heap, actor *a)
     FILE *out = tmpfile();
     if (gc_find_chain(a, &list))
         gc_print_chain(&list, out);
-    gc_find_cycle(a, &list);
-    gc_draw(a, 2, 10, out);
+    bool found[] = { gc_find_chain(a, &list), gc_find_cycle(a, &list),
+                     gc_draw(a, 2, 10, out) };
+    for (int i = 0; looks() && i < 3; i++)
+        assert_false(found[i]);
     gc_dump(heap, NULL, out);
     fclose(out);
     gc_objects_free(&list);
@@ -420,6 +479,25 @@ static void act_closing(gc_heap *heap, actor *a)
 }
 
 /* a show that provokes all hooks */
+static void lose_ring(gc_heap *heap, const gc_type *type)
+{
+    actor *ring = gc_new(heap, type);
+
+    gc_set_field(&ring->next, ring);
+    gc_decref(ring);
+}
+
+/* What has a finalizer of the old kind is for us to take apart. */
+static void take_rings_apart(gc_heap *heap)
+{
+    actor *ring;
+
+    while ((ring = gc_garbage_pop(heap)) != NULL) {
+        gc_clear_field(&ring->next);
+        gc_decref(ring);
+    }
+}
+
 static void play(gc_heap *heap)
 {
     actor *x = gc_new(heap, &actor_type);
@@ -433,20 +511,29 @@ static void play(gc_heap *heap)
     assert_true(gc_weakset_add(set, x) && gc_weakset_add(set, y));
     gc_set_field(&x->next, y), gc_set_field(&y->next, x);
     gc_set_field(&x->other, old);
+    /* the show goes on */
     gc_by_type(heap, "actor", 10, &list);
     gc_objects_free(&list);
+    gc_write_unraisable(x, "only pretended");
     gc_decref(x), gc_decref(y), gc_decref(old);
-    gc_set_debug(heap, GC_DEBUG_STATS | GC_DEBUG_COLLECTABLE);
+    lose_ring(heap, &old_type);
+    gc_set_debug(heap, GC_DEBUG_STATS | GC_DEBUG_COLLECTABLE
+                           | GC_DEBUG_UNCOLLECTABLE);
     gc_collect(heap);
     gc_set_debug(heap, 0);
+
     /* what the end of the show leaves behind */
     gc_decref(gc_new(heap, &old_type));
+    lose_ring(heap, &actor_type);
     FILE *out = tmpfile();
     gc_dump(heap, NULL, out);
     fclose(out);
-    gc_decref(ref), gc_decref(set);
+    if (show.hook == OWNED)
+        gc_snapshot_free(gc_take_snapshot(heap));
+    gc_weakref *proxy = gc_proxy_new(show.a, NULL, NULL);
+    assert_true(gc_proxy_call(proxy, use_and_enter, NULL));
+    gc_decref(proxy), gc_decref(ref), gc_decref(set);
 }
-
 static size_t immortals(gc_heap *heap)
 {
     gc_objects list = { 0 };
@@ -470,24 +557,30 @@ static void give(act *fn, enum hook hook)
 
     show = (struct show) { .act = fn, .hook = hook };
     gc_heap *heap = show.heap = gc_heap_new(&options);
+    /* make the object that all acts are about, and its friend */
     show.a = gc_new(heap, &actor_type);
+    show.a->next = gc_new(heap, &old_type);
+    gc_freeze(heap);
     assert_true(gc_add_callback(heap, begun_and_enter, NULL));
     gc_disable(heap);
     show.on = true;
     play(heap);
     show.on = false;
     assert_true(gc_remove_callback(heap, begun_and_enter, NULL));
+    /* see that all are gone whom nobody holds */
     gc_collect(heap);
-    assert_int_equal(gc_heap_count(heap), 1 + immortals(heap));
-    assert_int_equal(gc_heap_free(heap), 1);
+    take_rings_apart(heap);
+    size_t friends = show.a->next != NULL;
+    assert_int_equal(gc_heap_count(heap), 1 + friends + immortals(heap));
+    assert_int_equal(gc_heap_free(heap), 1 + friends);
     assert_int_equal(b.blocks, 0);
     assert_true(show.given > 0);
 }
 
 static act *const acts[] = {
-    act_births, act_counting, act_collections, act_control,
-    act_references, act_finalizers, act_dictionaries, act_pools,
-    act_questions, act_snapshots, act_closing,
+    act_births, act_counting, act_collections, act_deaths,
+    act_control, act_references, act_finalizers, act_dictionaries,
+    act_pools, act_questions, act_snapshots, act_closing,
 };
 
 static void test_every_function_in_every_hook(void **state)

@@ -309,6 +309,104 @@ static void test_half_an_allocator(void **state)
     assert_int_equal(b.left, 1);
 }
 
+static void free_twice(void)
+{
+    node *n = new_node(gc_heap_new(NULL), "n");
+
+    let_go(n);
+    let_go(n);
+}
+
+static void test_free_twice(void **state)
+{
+    (void)state;
+    assert_stops(free_twice, "janitor: node n: ");
+}
+
+static void use_a_bad_type(void)
+{
+    gc_new(gc_heap_new(NULL), &(gc_type) { .name = "tiny", .size = 1 });
+}
+
+static void test_bad_type(void **state)
+{
+    (void)state;
+    assert_stops(use_a_bad_type, "janitor: type tiny: its size");
+}
+
+static void tie(node **nodes)
+{
+    for (int i = 0; i < 20; i++) {
+        nodes[i]->left = i % 3 ? nodes[i * 7 % 20] : NULL;
+        nodes[i]->right = i % 4 ? nodes[i * i % 20] : NULL;
+    }
+}
+
+static void untie(node **nodes)
+{
+    for (int i = 0; i < 20; i++)
+        nodes[i]->left = nodes[i]->right = NULL;
+    for (int i = 0; i < 20; i++)
+        let_go(nodes[i]);
+}
+
+static int compare_pairs(const void *one, const void *other)
+{
+    return memcmp(one, other, 2);
+}
+
+static size_t read_referents(FILE *file, unsigned char (*pairs)[2])
+{
+    size_t id, to, number, length = 0;
+    unsigned char names[100] = { 0 };
+    char line[100];
+
+    rewind(file);
+    while (fgets(line, sizeof line, file) != NULL)
+        if (sscanf(line, "object %zu type=node name=\"%zu",
+                   &id, &number) == 2 && id < 100)
+            names[id] = (unsigned char)number;
+        else if (sscanf(line, "ref %zu %*s %zu", &id, &to) == 2) {
+            pairs[length][0] = names[id];
+            pairs[length++][1] = names[to];
+        }
+    return length;
+}
+
+static size_t find_referents(gc_heap *heap, unsigned char (*pairs)[2])
+{
+    FILE *file = tmpfile();
+    char names[20][3];
+    node *nodes[20];
+
+    for (int i = 0; i < 20; i++) {
+        sprintf(names[i], "%d", i);
+        nodes[i] = new_node(heap, names[i]);
+    }
+    tie(nodes);
+    gc_dump(heap, NULL, file);
+    untie(nodes);
+    size_t length = read_referents(file, pairs);
+    fclose(file);
+    return length;
+}
+
+static void test_referents(void **state)
+{
+    static const unsigned char expected[] = {
+#include "golden/referents.txt"
+    };
+    unsigned char pairs[100][2];
+    gc_heap *heap = gc_heap_new(NULL);
+    size_t length = find_referents(heap, pairs);
+
+    (void)state;
+    qsort(pairs, length, sizeof *pairs, compare_pairs);
+    assert_int_equal(2 * length, sizeof expected);
+    assert_memory_equal(pairs, expected, sizeof expected);
+    assert_int_equal(gc_heap_free(heap), 0);
+}
+
 static bool make_two(budget *b)
 {
     gc_options options = { .allocator = on_budget(b) };
@@ -371,31 +469,6 @@ static void test_one_refusal(void **state)
                                  look_at_couple });
 }
 
-static void free_twice(void)
-{
-    node *n = new_node(gc_heap_new(NULL), "n");
-
-    let_go(n);
-    let_go(n);
-}
-
-static void test_free_twice(void **state)
-{
-    (void)state;
-    assert_stops(free_twice, "janitor: node n: ");
-}
-
-static void use_a_bad_type(void)
-{
-    gc_new(gc_heap_new(NULL), &(gc_type) { .name = "tiny", .size = 1 });
-}
-
-static void test_bad_type(void **state)
-{
-    (void)state;
-    assert_stops(use_a_bad_type, "janitor: type tiny: its size");
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -413,11 +486,12 @@ int main(void)
         cmocka_unit_test(test_dump),
         cmocka_unit_test(test_dump_of_items),
         cmocka_unit_test(test_dump_quotes),
+        cmocka_unit_test(test_free_twice),
+        cmocka_unit_test(test_bad_type),
+        cmocka_unit_test(test_referents),
         cmocka_unit_test(test_half_an_allocator),
         cmocka_unit_test(test_out_of_memory),
         cmocka_unit_test(test_one_refusal),
-        cmocka_unit_test(test_free_twice),
-        cmocka_unit_test(test_bad_type),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -106,35 +106,6 @@ static void test_the_young_leave_them_alone(void **state)
     assert_int_equal(gc_heap_free(heap), 0);
 }
 
-static void test_free_lists_out_of_memory(void **state)
-{
-    gc_type type = { .name = "bytes", .size = sizeof(gc_var_object),
-                     .item_size = 1 };
-
-    (void)state;
-    for (int once = 0; once < 2; once++) {
-        budget b = { .left = SIZE_MAX };
-        gc_options options = { .allocator = on_budget(&b),
-                               .free_blocks = 2 };
-        gc_heap *heap = gc_heap_new(&options);
-
-        gc_decref(gc_new_var(heap, &type, 100));
-#ifndef GC_CHECK
-        /* refuse the allocator's help, once or for ever */
-        assert_int_equal(b.blocks, 1 + 2);
-        b.fails = b.calls + 1;
-        b.left = once ? 2 : 0;
-        gc_object *large = gc_new_var(heap, &type, 500);
-        assert_int_equal(large != NULL, once);
-        assert_int_equal(b.blocks, once ? 1 + 2 : 1);
-        gc_xdecref(large);
-        b.left = SIZE_MAX;
-#endif
-        assert_int_equal(gc_heap_free(heap), 0);
-        assert_int_equal(b.blocks, 0);
-    }
-}
-
 static void test_get_and_release(void **state)
 {
     gc_heap *heap = gc_heap_new(NULL);
@@ -415,15 +386,41 @@ static void test_one_refusal(void **state)
                                  look_at_the_ten });
 }
 
+static void test_free_lists_out_of_memory(void **state)
+{
+    gc_type type = { .name = "bytes", .size = sizeof(gc_var_object),
+                     .item_size = 1 };
+
+    (void)state;
+    for (int once = 0; once < 2; once++) {
+        budget b = { .left = SIZE_MAX };
+        gc_options options = { .allocator = on_budget(&b),
+                               .free_blocks = 2 };
+        gc_heap *heap = gc_heap_new(&options);
+
+        gc_decref(gc_new_var(heap, &type, 100));
+#ifndef GC_CHECK
+        /* refuse the allocator's help, once or for ever */
+        assert_int_equal(b.blocks, 1 + 2);
+        b.fails = b.calls + 1;
+        b.left = once ? 2 : 0;
+        gc_object *large = gc_new_var(heap, &type, 500);
+        assert_int_equal(large != NULL, once);
+        assert_int_equal(b.blocks, once ? 1 + 2 : 1);
+        gc_xdecref(large);
+        b.left = SIZE_MAX;
+#endif
+        assert_int_equal(gc_heap_free(heap), 0);
+        assert_int_equal(b.blocks, 0);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         /* the list of tests of many objects */
         cmocka_unit_test(test_free_lists),
         cmocka_unit_test(test_sizes_of_free_lists),
-        cmocka_unit_test(test_free_lists_again),
-        cmocka_unit_test(test_the_young_leave_them_alone),
-        cmocka_unit_test(test_free_lists_out_of_memory),
         cmocka_unit_test(test_get_and_release),
         cmocka_unit_test(test_wrong_releases),
         cmocka_unit_test(test_pool_freed_while_objects_are_out),
@@ -436,6 +433,9 @@ int main(void)
         cmocka_unit_test(test_pool_in_a_ring),
         cmocka_unit_test(test_pool_out_of_memory),
         cmocka_unit_test(test_one_refusal),
+        cmocka_unit_test(test_free_lists_again),
+        cmocka_unit_test(test_the_young_leave_them_alone),
+        cmocka_unit_test(test_free_lists_out_of_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,6 +1,7 @@
 /* From chapter 7 of The Invisible Janitor; made by make tangle. */
 /* test_weakdict.c: the tests of Chapter 7, dictionaries and sets. */
 #include "support.h"
+#include "internal.h" /* for gc_probe */
 
 /* a thing equal to others of its name */
 typedef struct thing {
@@ -66,12 +67,81 @@ static void let_go_of(thing *things[])
 }
 
 /* tests of weak dictionaries */
+static size_t steps_for(unsigned shift)
+{
+    static size_t index[2048];
+    size_t steps = 0;
+
+    memset(index, 0, sizeof index);
+    for (uint64_t i = 1; i <= 1000; i++) {
+        size_t step = 0, *at;
+
+        while (*(at = gc_probe(index, 2048, i << shift, step)) != 0)
+            step++;
+        *at = i;
+        steps += step + 1;
+    }
+    return steps;
+}
+
+static void test_every_bit_of_a_hash(void **state)
+{
+    (void)state;
+    for (unsigned shift = 0; shift <= 54; shift++)
+        assert_in_range(steps_for(shift), 1000, 4000);
+}
+
 static int number_of(void *object)
 {
     int number = object != NULL ? ((thing *)object)->number : -1;
 
     gc_xdecref(object);
     return number;
+}
+
+static gc_weakdict *growing;
+static thing *ten_keys[10], *one_value;
+static int entered;
+
+static void prepare_entries(gc_heap *heap)
+{
+    growing = gc_weakvaluedict_new(heap);
+    one_value = new_thing(heap, 1000);
+    for (int i = 0; i <= entered; i++)
+        ten_keys[i] = new_thing(heap, i);
+    for (int i = 0; i < entered; i++)
+        assert_true(gc_weakdict_set(growing, ten_keys[i], one_value));
+}
+
+static bool enter_one_more(gc_heap *heap)
+{
+    (void)heap;
+    return gc_weakdict_set(growing, ten_keys[entered], one_value);
+}
+
+static void look_at_entries(bool succeeded)
+{
+    size_t length = (size_t)entered + succeeded;
+
+    assert_int_equal(gc_weakdict_len(growing), length);
+    for (int i = 0; i <= entered; i++)
+        assert_int_equal(gc_weakdict_contains(growing, ten_keys[i]),
+                         i < entered || succeeded);
+    gc_clear_field(&one_value);
+    assert_int_equal(gc_weakdict_len(growing), 0);
+    for (int i = 0; i <= entered; i++) {
+        assert_int_equal(gc_refcount(ten_keys[i]), 1);
+        gc_clear_field(&ten_keys[i]);
+    }
+    gc_clear_field(&growing);
+}
+
+static void test_one_refusal(void **state)
+{
+    (void)state;
+    for (entered = 0; entered < 10; entered++)
+        fail_each_in_turn(&(trial) { prepare_entries, enter_one_more,
+                                     look_at_entries });
 }
 
 static void test_values(void **state)
@@ -196,124 +266,6 @@ static void test_set(void **state)
     assert_int_equal(number_of(gc_weakset_pop(s)), 2);
     assert_null(gc_weakset_pop(s));
     gc_decref(b), gc_decref(same), gc_decref(s);
-    assert_int_equal(gc_heap_free(heap), 0);
-}
-
-static void test_changes_while_iterating(void **state)
-{
-    gc_heap *heap = gc_heap_new(NULL);
-    gc_weakdict *d = gc_weakvaluedict_new(heap);
-    thing *keys[MANY], *values[MANY], *late = new_thing(heap, 500);
-    gc_weakdict_iter it;
-    int met = 0;
-
-    (void)state, fill(d, keys, values);
-    for (gc_weakdict_begin(&it, d); gc_weakdict_next(&it); met++) {
-        int i = ((thing *)it.key)->number;
-        if (it.key == late)
-            break;
-        gc_clear_field(&values[i]);
-        gc_weakdict_delete(d, keys[i + 1]);
-        gc_weakdict_set(d, late, late);
-    }
-    gc_weakdict_end(&it);
-    assert_true(met == MANY / 2 && gc_weakdict_len(d) == 1);
-    let_go_of(keys), let_go_of(values);
-    gc_decref(late), gc_decref(d);
-    assert_int_equal(gc_heap_free(heap), 0);
-}
-
-static void test_growth_while_iterating(void **state)
-{
-    gc_heap *heap = gc_heap_new(NULL);
-    gc_weakdict *d = gc_weakkeydict_new(heap);
-    thing *keys[MANY], *values[MANY], *more[MANY];
-    gc_weakdict_iter it;
-
-    (void)state;
-    fill(d, keys, values);
-    gc_weakdict_begin(&it, d);
-    for (int i = 0; i < MANY - 1; i++)
-        gc_clear_field(&keys[i]);
-    for (int i = 0; i < MANY; i++) {
-        more[i] = new_thing(heap, 2000 + i);
-        assert_true(gc_weakdict_set(d, more[i], more[i]));
-    }
-    for (int i = 0; i <= MANY + 1; i++)
-        assert_int_equal(gc_weakdict_next(&it), i <= MANY);
-    gc_weakdict_end(&it);
-    let_go_of(keys), let_go_of(values);
-    gc_decref(d);
-    let_go_of(more);
-    assert_int_equal(gc_heap_free(heap), 0);
-}
-
-static bool meet(gc_weakdict_iter *it, int met[4])
-{
-    if (!gc_weakdict_next(it))
-        return false;
-    if (((thing *)it->key)->number < 4)
-        met[((thing *)it->key)->number]++;
-    return true;
-}
-
-static void grow_under_iteration(int steps, int hole)
-{
-    gc_heap *heap = gc_heap_new(NULL);
-    gc_weakdict *s = gc_weakset_new(heap);
-    thing *things[MANY];
-    int met[4] = { 0 };
-    gc_weakdict_iter it;
-
-    for (int i = 0; i < 4; i++)
-        gc_weakset_add(s, things[i] = new_thing(heap, i));
-    gc_weakdict_begin(&it, s);
-    for (int i = 0; i < steps; i++)
-        assert_true(meet(&it, met));
-    assert_true(gc_weakdict_delete(s, things[hole]));
-    for (int i = 4; i < MANY; i++)
-        gc_weakset_add(s, things[i] = new_thing(heap, i));
-    while (meet(&it, met))
-        ;
-    gc_weakdict_end(&it);
-    for (int i = 0; i < 4; i++)
-        assert_int_equal(met[i], i != hole || hole < steps);
-    let_go_of(things), gc_decref(s);
-    assert_int_equal(gc_heap_free(heap), 0);
-}
-
-static void test_holes_while_iterating(void **state)
-{
-    (void)state;
-    for (int steps = 0; steps <= 4; steps++)
-        for (int hole = 0; hole < 4; hole++)
-            grow_under_iteration(steps, hole);
-}
-
-static void test_iteration_is_over(void **state)
-{
-    gc_heap *heap = gc_heap_new(NULL);
-    gc_weakdict *s = gc_weakset_new(heap);
-    thing *last = new_thing(heap, 0);
-    size_t bytes = SIZE_MAX;
-    gc_weakdict_iter it;
-
-    (void)state;
-    gc_weakdict_begin(&it, s);
-    gc_weakdict_end(&it);
-    assert_true(gc_weakset_add(s, last));
-    for (int i = 0; i < 1000; i++) {
-        /* let a thing pass through the set */
-        thing *t = new_thing(heap, i);
-        assert_true(gc_weakset_add(s, t));
-        gc_decref(last);
-        last = t;
-        if (i == 100)
-            bytes = gc_heap_bytes(heap);
-        if (!KEEPS_THE_DEAD)
-            assert_true(gc_heap_bytes(heap) <= bytes);
-    }
-    gc_decref(last), gc_decref(s);
     assert_int_equal(gc_heap_free(heap), 0);
 }
 
@@ -514,6 +466,157 @@ static void test_unhashable_keys(void **state)
     assert_int_equal(gc_heap_free(heap), 0);
 }
 
+static bool fill_on_budget(budget *b)
+{
+    gc_options options = { .allocator = on_budget(b) };
+    gc_heap *heap = gc_heap_new(&options);
+    gc_weakdict *d = heap ? gc_weakkeydict_new(heap) : NULL;
+    thing *keys[20] = { NULL };
+    size_t set = 0;
+
+    for (int i = 0; d != NULL && i < 20; i++) {
+        keys[i] = new_thing(heap, i);
+        if (keys[i] != NULL)
+            set += gc_weakdict_set(d, keys[i], keys[0]);
+        assert_int_equal(gc_weakdict_len(d), set);
+    }
+    for (int i = 0; i < 20; i++)
+        gc_xdecref(keys[i]);
+    gc_xdecref(d);
+    assert_int_equal(gc_heap_free(heap), 0);
+    return set == 20;
+}
+
+static void test_dictionaries_out_of_memory(void **state)
+{
+    bool done = false;
+
+    (void)state;
+    for (size_t n = 0; !done; n++) {
+        budget b = { .left = n };
+        done = fill_on_budget(&b);
+        assert_int_equal(b.blocks, 0);
+    }
+}
+
+static void test_changes_while_iterating(void **state)
+{
+    gc_heap *heap = gc_heap_new(NULL);
+    gc_weakdict *d = gc_weakvaluedict_new(heap);
+    thing *keys[MANY], *values[MANY], *late = new_thing(heap, 500);
+    gc_weakdict_iter it;
+    int met = 0;
+
+    (void)state, fill(d, keys, values);
+    for (gc_weakdict_begin(&it, d); gc_weakdict_next(&it); met++) {
+        int i = ((thing *)it.key)->number;
+        if (it.key == late)
+            break;
+        gc_clear_field(&values[i]);
+        gc_weakdict_delete(d, keys[i + 1]);
+        gc_weakdict_set(d, late, late);
+    }
+    gc_weakdict_end(&it);
+    assert_true(met == MANY / 2 && gc_weakdict_len(d) == 1);
+    let_go_of(keys), let_go_of(values);
+    gc_decref(late), gc_decref(d);
+    assert_int_equal(gc_heap_free(heap), 0);
+}
+
+static void test_growth_while_iterating(void **state)
+{
+    gc_heap *heap = gc_heap_new(NULL);
+    gc_weakdict *d = gc_weakkeydict_new(heap);
+    thing *keys[MANY], *values[MANY], *more[MANY];
+    gc_weakdict_iter it;
+
+    (void)state;
+    fill(d, keys, values);
+    gc_weakdict_begin(&it, d);
+    for (int i = 0; i < MANY - 1; i++)
+        gc_clear_field(&keys[i]);
+    for (int i = 0; i < MANY; i++) {
+        more[i] = new_thing(heap, 2000 + i);
+        assert_true(gc_weakdict_set(d, more[i], more[i]));
+    }
+    for (int i = 0; i <= MANY + 1; i++)
+        assert_int_equal(gc_weakdict_next(&it), i <= MANY);
+    gc_weakdict_end(&it);
+    let_go_of(keys), let_go_of(values);
+    gc_decref(d);
+    let_go_of(more);
+    assert_int_equal(gc_heap_free(heap), 0);
+}
+
+static bool meet(gc_weakdict_iter *it, int met[4])
+{
+    if (!gc_weakdict_next(it))
+        return false;
+    if (((thing *)it->key)->number < 4)
+        met[((thing *)it->key)->number]++;
+    return true;
+}
+
+static void grow_under_iteration(int steps, int hole)
+{
+    gc_heap *heap = gc_heap_new(NULL);
+    gc_weakdict *s = gc_weakset_new(heap);
+    thing *things[MANY];
+    int met[4] = { 0 };
+    gc_weakdict_iter it;
+
+    for (int i = 0; i < 4; i++)
+        gc_weakset_add(s, things[i] = new_thing(heap, i));
+    gc_weakdict_begin(&it, s);
+    for (int i = 0; i < steps; i++)
+        assert_true(meet(&it, met));
+    assert_true(gc_weakdict_delete(s, things[hole]));
+    for (int i = 4; i < MANY; i++)
+        gc_weakset_add(s, things[i] = new_thing(heap, i));
+    while (meet(&it, met))
+        ;
+    gc_weakdict_end(&it);
+    for (int i = 0; i < 4; i++)
+        assert_int_equal(met[i], i != hole || hole < steps);
+    let_go_of(things), gc_decref(s);
+    assert_int_equal(gc_heap_free(heap), 0);
+}
+
+static void test_holes_while_iterating(void **state)
+{
+    (void)state;
+    for (int steps = 0; steps <= 4; steps++)
+        for (int hole = 0; hole < 4; hole++)
+            grow_under_iteration(steps, hole);
+}
+
+static void test_iteration_is_over(void **state)
+{
+    gc_heap *heap = gc_heap_new(NULL);
+    gc_weakdict *s = gc_weakset_new(heap);
+    thing *last = new_thing(heap, 0);
+    size_t bytes = SIZE_MAX;
+    gc_weakdict_iter it;
+
+    (void)state;
+    gc_weakdict_begin(&it, s);
+    gc_weakdict_end(&it);
+    assert_true(gc_weakset_add(s, last));
+    for (int i = 0; i < 1000; i++) {
+        /* let a thing pass through the set */
+        thing *t = new_thing(heap, i);
+        assert_true(gc_weakset_add(s, t));
+        gc_decref(last);
+        last = t;
+        if (i == 100)
+            bytes = gc_heap_bytes(heap);
+        if (!KEEPS_THE_DEAD)
+            assert_true(gc_heap_bytes(heap) <= bytes);
+    }
+    gc_decref(last), gc_decref(s);
+    assert_int_equal(gc_heap_free(heap), 0);
+}
+
 static void test_rings(void **state)
 {
     gc_heap *heap = gc_heap_new(NULL);
@@ -590,84 +693,6 @@ static void test_dead_are_not_met(void **state)
     meet_no_dead(d, values, keys);
     fill(e, keys, values);
     meet_no_dead(e, keys, values);
-}
-
-static bool fill_on_budget(budget *b)
-{
-    gc_options options = { .allocator = on_budget(b) };
-    gc_heap *heap = gc_heap_new(&options);
-    gc_weakdict *d = heap ? gc_weakkeydict_new(heap) : NULL;
-    thing *keys[20] = { NULL };
-    size_t set = 0;
-
-    for (int i = 0; d != NULL && i < 20; i++) {
-        keys[i] = new_thing(heap, i);
-        if (keys[i] != NULL)
-            set += gc_weakdict_set(d, keys[i], keys[0]);
-        assert_int_equal(gc_weakdict_len(d), set);
-    }
-    for (int i = 0; i < 20; i++)
-        gc_xdecref(keys[i]);
-    gc_xdecref(d);
-    assert_int_equal(gc_heap_free(heap), 0);
-    return set == 20;
-}
-
-static void test_dictionaries_out_of_memory(void **state)
-{
-    bool done = false;
-
-    (void)state;
-    for (size_t n = 0; !done; n++) {
-        budget b = { .left = n };
-        done = fill_on_budget(&b);
-        assert_int_equal(b.blocks, 0);
-    }
-}
-
-static gc_weakdict *growing;
-static thing *ten_keys[10], *one_value;
-static int entered;
-
-static void prepare_entries(gc_heap *heap)
-{
-    growing = gc_weakvaluedict_new(heap);
-    one_value = new_thing(heap, 1000);
-    for (int i = 0; i <= entered; i++)
-        ten_keys[i] = new_thing(heap, i);
-    for (int i = 0; i < entered; i++)
-        assert_true(gc_weakdict_set(growing, ten_keys[i], one_value));
-}
-
-static bool enter_one_more(gc_heap *heap)
-{
-    (void)heap;
-    return gc_weakdict_set(growing, ten_keys[entered], one_value);
-}
-
-static void look_at_entries(bool succeeded)
-{
-    size_t length = (size_t)entered + succeeded;
-
-    assert_int_equal(gc_weakdict_len(growing), length);
-    for (int i = 0; i <= entered; i++)
-        assert_int_equal(gc_weakdict_contains(growing, ten_keys[i]),
-                         i < entered || succeeded);
-    gc_clear_field(&one_value);
-    assert_int_equal(gc_weakdict_len(growing), 0);
-    for (int i = 0; i <= entered; i++) {
-        assert_int_equal(gc_refcount(ten_keys[i]), 1);
-        gc_clear_field(&ten_keys[i]);
-    }
-    gc_clear_field(&growing);
-}
-
-static void test_one_refusal(void **state)
-{
-    (void)state;
-    for (entered = 0; entered < 10; entered++)
-        fail_each_in_turn(&(trial) { prepare_entries, enter_one_more,
-                                     look_at_entries });
 }
 
 typedef struct keeper {
@@ -766,6 +791,7 @@ int main(void)
         cmocka_unit_test(test_changes_while_iterating),
         cmocka_unit_test(test_replaced_value),
         cmocka_unit_test(test_cascading_deletes),
+        cmocka_unit_test(test_every_bit_of_a_hash),
         cmocka_unit_test(test_taken_out_while_compared),
         cmocka_unit_test(test_growth_while_searching),
         cmocka_unit_test(test_built_anew_while_searching),

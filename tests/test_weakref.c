@@ -70,6 +70,213 @@ static thing *new_ring(gc_heap *heap, const char *one, const char *two)
 }
 
 /* tests of weak references */
+static gc_weakref *watching[3];
+
+static void drop_all(gc_weakref *ref)
+{
+    (void)ref;
+    for (int i = 0; i < 3; i++) {
+        assert_true(watching[i] == NULL
+                    || gc_weakref_get(watching[i]) == NULL);
+        gc_clear_field(&watching[i]);
+    }
+}
+
+static void test_all_cleared_before_callbacks(void **state)
+{
+    gc_heap *heap = gc_heap_new(NULL);
+    thing *a = new_thing(heap, "a");
+
+    (void)state;
+    watching[0] = watch(a, "first");
+    watching[1] = watch(a, "second");
+    watching[2] = watch(a, "third");
+    then = drop_all;
+    gc_decref(a);
+    then = NULL;
+    assert_noted("third second first ");
+    assert_int_equal(gc_heap_free(heap), 0);
+}
+
+static void say_name(void *object)
+{
+    strcat(strcat(noted, ((thing *)object)->name), " ");
+}
+
+static const gc_type speaker_type = {
+    .name = "speaker", .size = sizeof(thing), .repr = thing_repr,
+    .fields = (const gc_field[]) {
+        GC_FIELD(thing, left), GC_FIELD(thing, right), GC_END },
+    .weaklist_offset = offsetof(thing, weaklist),
+    .finalize = say_name,
+};
+
+static thing *new_speaker(gc_heap *heap, const char *name)
+{
+    thing *t = gc_new(heap, &speaker_type);
+
+    t->name = name;
+    return t;
+}
+
+static void farewell(gc_heap *heap, bool ring, bool early)
+{
+    thing *a = new_speaker(heap, "a"), *b = new_speaker(heap, "b");
+    gc_weakref *refs[4];
+
+    gc_set_field(&a->left, b);
+    refs[0] = watch(a, "+a1"), refs[1] = watch(b, "+b1");
+    if (ring)
+        gc_set_field(&b->left, a);
+    if (early)
+        gc_collect_generation(heap, 0);
+    refs[2] = watch(a, "+a2"), refs[3] = watch(b, "+b2");
+    gc_decref(b);
+    gc_decref(a);
+    gc_collect(heap);
+    for (int i = 0; i < 4; i++)
+        gc_decref(refs[i]);
+}
+
+static void test_farewells(void **state)
+{
+    static const char *const expected[4] = {
+#include "golden/farewells.txt"
+    };
+    gc_heap *heap = gc_heap_new(NULL);
+
+    (void)state;
+    for (int i = 0; i < 4; i++) {
+        strcat(noted, " ");
+        farewell(heap, i >= 2, i % 2 == 1);
+        assert_noted(expected[i]);
+    }
+    assert_int_equal(gc_heap_free(heap), 0);
+}
+
+static gc_weakref *made;
+static thing *saved;
+
+static void make_reference(void *object)
+{
+    made = watch(object, "made");
+}
+
+static void save(void *object)
+{
+    saved = gc_new_ref(object);
+}
+
+static thing *new_with(gc_heap *heap, gc_type *type,
+                       void (*finalize)(void *object))
+{
+    *type = thing_type;
+    type->finalize = finalize;
+    thing *t = gc_new(heap, type);
+    t->name = "t";
+    return t;
+}
+
+static void test_made_by_a_finalizer(void **state)
+{
+    gc_heap *heap = gc_heap_new(NULL);
+    gc_type type;
+
+    (void)state;
+    for (int ring = 0; ring < 2; ring++) {
+        thing *t = new_with(heap, &type, make_reference);
+        if (ring)
+            gc_set_field(&t->left, t);
+        gc_decref(t);
+        assert_int_equal(gc_collect(heap), ring);
+        assert_null(gc_weakref_get(made));
+        assert_noted("made ");
+        gc_decref(made);
+    }
+    assert_int_equal(gc_heap_free(heap), 0);
+}
+
+static gc_weakdict *registry, *by_name;
+
+static void count_call(void *calls)
+{
+    ++*(int *)calls;
+}
+
+static int calls;
+
+static void register_at_last(void *object)
+{
+    thing *name = new_thing(gc_heap_of(object), "name");
+
+    assert_true(gc_weakset_add(registry, object));
+    assert_true(gc_weakdict_set(by_name, name, object));
+    assert_non_null(gc_finalize(object, count_call, &calls));
+    gc_decref(name);
+}
+
+static void test_death_that_everybody_hears_of(void **state)
+{
+    gc_heap *heap = gc_heap_new(NULL);
+    gc_type type;
+
+    (void)state;
+    calls = 0;
+    registry = gc_weakset_new(heap);
+    by_name = gc_weakvaluedict_new(heap);
+    for (int i = 0; i < 10; i++) {
+        thing *t = new_with(heap, &type, register_at_last);
+        gc_set_field(&t->left, t);
+        gc_decref(t);
+    }
+    gc_collect(heap);
+    assert_int_equal(calls, 10);
+    assert_int_equal(gc_weakdict_len(registry), 0);
+    assert_int_equal(gc_weakdict_len(by_name), 0);
+    assert_int_equal(gc_heap_count(heap), 2);
+    gc_decref(registry), gc_decref(by_name);
+    assert_int_equal(gc_heap_free(heap), 0);
+}
+
+static void die_in_order(const int order[5], int shape)
+{
+    gc_heap *heap = gc_heap_new(NULL);
+    thing *a = new_speaker(heap, "a"), *b = new_speaker(heap, "b");
+    gc_weakdict *d = gc_weakkeydict_new(heap);
+    void *owned[5] = { a, b, watch(a, "+a"), watch(b, "+b"), d };
+
+    gc_set_field(&a->left, b);
+    assert_true(gc_weakdict_set(d, b, owned[2]));
+    if (shape & 1)
+        gc_set_field(&b->left, a);
+    if (shape & 2)
+        gc_set_field(&b->right, d);
+    if (shape & 4)
+        gc_set_field(&a->right, owned[3]);
+    for (int i = 0; i < 5; i++) {
+        gc_clear_field(&owned[order[i]]);
+        if (shape & 8)
+            gc_collect(heap);
+    }
+    gc_collect(heap);
+    assert_int_equal(gc_heap_free(heap), 0);
+    noted[0] = '\0';
+}
+
+static void test_every_order_of_death(void **state)
+{
+    int order[5];
+
+    (void)state;
+    for (int number = 0; number < 5 * 5 * 5 * 5 * 5; number++) {
+        unsigned seen = 0;
+        for (int i = 0, n = number; i < 5; i++, n /= 5)
+            seen |= 1u << (order[i] = n % 5);
+        for (int shape = 0; shape < 16 && seen == 31; shape++)
+            die_in_order(order, shape);
+    }
+}
+
 static void test_referent(void **state)
 {
     gc_heap *heap = gc_heap_new(NULL);
@@ -191,37 +398,9 @@ static void test_dump_of_references(void **state)
         "generation=0\n"
         "object to thing a type=weakproxy name=\"to thing a\" "
         "refcount=1 generation=0\n"
-        "ref to thing a - a\n"
+        "ref to thing a closure a\n"
         "weak to thing a referent a\n");
     gc_decref(proxy), gc_decref(a), gc_decref(dead);
-    assert_int_equal(gc_heap_free(heap), 0);
-}
-
-static gc_weakref *watching[3];
-
-static void drop_all(gc_weakref *ref)
-{
-    (void)ref;
-    for (int i = 0; i < 3; i++) {
-        assert_true(watching[i] == NULL
-                    || gc_weakref_get(watching[i]) == NULL);
-        gc_clear_field(&watching[i]);
-    }
-}
-
-static void test_all_cleared_before_callbacks(void **state)
-{
-    gc_heap *heap = gc_heap_new(NULL);
-    thing *a = new_thing(heap, "a");
-
-    (void)state;
-    watching[0] = watch(a, "first");
-    watching[1] = watch(a, "second");
-    watching[2] = watch(a, "third");
-    then = drop_all;
-    gc_decref(a);
-    then = NULL;
-    assert_noted("third second first ");
     assert_int_equal(gc_heap_free(heap), 0);
 }
 
@@ -247,62 +426,6 @@ static void test_callback_that_collects(void **state)
     assert_int_equal(errno, EDOM);
     assert_noted("two one ");
     gc_decref(one), gc_decref(two);
-    assert_int_equal(gc_heap_free(heap), 0);
-}
-
-static void say_name(void *object)
-{
-    strcat(strcat(noted, ((thing *)object)->name), " ");
-}
-
-static const gc_type speaker_type = {
-    .name = "speaker", .size = sizeof(thing), .repr = thing_repr,
-    .fields = (const gc_field[]) {
-        GC_FIELD(thing, left), GC_FIELD(thing, right), GC_END },
-    .weaklist_offset = offsetof(thing, weaklist),
-    .finalize = say_name,
-};
-
-static thing *new_speaker(gc_heap *heap, const char *name)
-{
-    thing *t = gc_new(heap, &speaker_type);
-
-    t->name = name;
-    return t;
-}
-
-static void farewell(gc_heap *heap, bool ring, bool early)
-{
-    thing *a = new_speaker(heap, "a"), *b = new_speaker(heap, "b");
-    gc_weakref *refs[4];
-
-    gc_set_field(&a->left, b);
-    refs[0] = watch(a, "+a1"), refs[1] = watch(b, "+b1");
-    if (ring)
-        gc_set_field(&b->left, a);
-    if (early)
-        gc_collect_generation(heap, 0);
-    refs[2] = watch(a, "+a2"), refs[3] = watch(b, "+b2");
-    gc_decref(b);
-    gc_decref(a);
-    gc_collect(heap);
-    for (int i = 0; i < 4; i++)
-        gc_decref(refs[i]);
-}
-
-static void test_farewells(void **state)
-{
-    static const char *const expected[4] = {
-#include "golden/farewells.txt"
-    };
-    gc_heap *heap = gc_heap_new(NULL);
-
-    (void)state;
-    for (int i = 0; i < 4; i++) {
-        strcat(noted, " ");
-        farewell(heap, i >= 2, i % 2 == 1);
-        assert_noted(expected[i]);
-    }
     assert_int_equal(gc_heap_free(heap), 0);
 }
 
@@ -362,48 +485,6 @@ static void test_immortal_reference(void **state)
     gc_decref(a);
     assert_int_equal(gc_collect(heap), 2);
     assert_noted("told ");
-    assert_int_equal(gc_heap_free(heap), 0);
-}
-
-static gc_weakref *made;
-static thing *saved;
-
-static void make_reference(void *object)
-{
-    made = watch(object, "made");
-}
-
-static void save(void *object)
-{
-    saved = gc_new_ref(object);
-}
-
-static thing *new_with(gc_heap *heap, gc_type *type,
-                       void (*finalize)(void *object))
-{
-    *type = thing_type;
-    type->finalize = finalize;
-    thing *t = gc_new(heap, type);
-    t->name = "t";
-    return t;
-}
-
-static void test_made_by_a_finalizer(void **state)
-{
-    gc_heap *heap = gc_heap_new(NULL);
-    gc_type type;
-
-    (void)state;
-    for (int ring = 0; ring < 2; ring++) {
-        thing *t = new_with(heap, &type, make_reference);
-        if (ring)
-            gc_set_field(&t->left, t);
-        gc_decref(t);
-        assert_int_equal(gc_collect(heap), ring);
-        assert_null(gc_weakref_get(made));
-        assert_noted("made ");
-        gc_decref(made);
-    }
     assert_int_equal(gc_heap_free(heap), 0);
 }
 
@@ -514,6 +595,134 @@ static void test_the_postponed_are_dead(void **state)
     assert_int_equal(gc_heap_free(heap), 0);
 }
 
+typedef struct keyed {
+    gc_weakref ref;
+    thing *key;
+} keyed;
+
+static const gc_type keyed_type = {
+    .name = "keyed", .size = sizeof(keyed),
+    .fields = (const gc_field[]) { GC_FIELD(keyed, key), GC_END },
+    .traverse = gc_weakref_traverse, .clear = gc_weakref_clear,
+};
+
+static void test_derived_references(void **state)
+{
+    gc_heap *heap = gc_heap_new(NULL);
+    thing *a = new_thing(heap, "a");
+    keyed *one = gc_weakref_new_of(&keyed_type, a, NULL, NULL);
+    keyed *two = gc_weakref_new_of(&keyed_type, a, NULL, NULL);
+    gc_weakref *ref = gc_weakref_new(a, NULL, NULL), *found[3];
+
+    (void)state;
+    one->key = a;
+    assert_ptr_not_equal(one, two);
+    assert_int_equal(gc_getweakrefs(a, found, 3), 3);
+    assert_ptr_equal(found[0], ref);
+    gc_set_field(&a->left, (void *)one);
+    gc_decref(one), gc_decref(two), gc_decref(ref);
+    assert_int_equal(gc_collect(heap), 2);
+    assert_int_equal(gc_heap_free(heap), 0);
+}
+
+typedef struct wrapped {
+    gc_weakref ref;
+    gc_object *extra;
+} wrapped;
+
+static void wrapped_traverse(void *object, gc_visit *visit, void *arg)
+{
+    gc_weakref_traverse(object, visit, arg);
+    visit(((wrapped *)object)->extra, arg);
+}
+
+static void wrapped_clear(void *object)
+{
+    gc_clear_field(&((wrapped *)object)->extra);
+    gc_weakref_clear(object);
+}
+
+static thing *held_by_extra;
+
+static void let_the_thing_go(void *object)
+{
+    (void)object;
+    gc_decref(held_by_extra);
+}
+
+static void test_derived_by_wrapping(void **state)
+{
+    const gc_type type = { .name = "wrapped", .size = sizeof(wrapped),
+        .traverse = wrapped_traverse, .clear = wrapped_clear };
+    const gc_type extra = { .name = "extra", .size = sizeof(gc_object),
+        .finalize = let_the_thing_go };
+    const gc_type small = { .name = "small", .size = sizeof(gc_object),
+        .traverse = wrapped_traverse, .clear = wrapped_clear };
+    gc_heap *heap = gc_heap_new(NULL);
+    thing *t = held_by_extra = new_thing(heap, "t");
+
+    (void)state;
+    assert_null(gc_weakref_new_of(&small, t, NULL, NULL));
+    wrapped *w = gc_weakref_new_of(&type, t, note, t);
+    gc_clear_field(&w->ref.closure); /* or the thing would stay */
+    w->extra = gc_new(heap, &extra);
+    gc_decref(w);
+    assert_noted("");
+    assert_int_equal(gc_heap_free(heap), 0);
+}
+
+static gc_weakref *came_back;
+
+static void look_and_come_back(void *object)
+{
+    void *referent = gc_weakref_get(object);
+
+    assert_non_null(referent);
+    gc_decref(referent);
+    came_back = gc_new_ref(object);
+}
+
+static void test_derived_with_a_finalizer(void **state)
+{
+    const gc_type type = { .name = "ref", .size = sizeof(gc_weakref),
+        .finalize = look_and_come_back,
+        .traverse = gc_weakref_traverse, .clear = gc_weakref_clear };
+    gc_heap *heap = gc_heap_new(NULL);
+    thing *t = new_thing(heap, "t"), *told = new_thing(heap, "told");
+
+    (void)state;
+    gc_decref(gc_weakref_new_of(&type, t, note, told));
+    gc_decref(t);
+    assert_noted("told ");
+    gc_decref(came_back), gc_decref(told);
+    assert_int_equal(gc_heap_free(heap), 0);
+}
+
+static gc_weakref *pair[2];
+
+static void grant_immortality(gc_weakref *ref)
+{
+    gc_make_immortal(ref);
+    gc_make_immortal(ref == pair[0] ? pair[1] : pair[0]);
+}
+
+static void test_immortality_in_mid_collection(void **state)
+{
+    gc_heap *heap = gc_heap_new(NULL);
+    thing *a = new_ring(heap, "a", "b");
+
+    (void)state;
+    pair[0] = watch(a, "first"), pair[1] = watch(a, "second");
+    then = grant_immortality;
+    gc_decref(a);
+    assert_int_equal(gc_collect(heap), 2);
+    then = NULL;
+    assert_noted("second first ");
+    assert_false(gc_is_tracked(pair[0]));
+    gc_decref(pair[0]), gc_decref(pair[1]);
+    assert_int_equal(gc_heap_free(heap), 0);
+}
+
 static bool same_name(void *object, void *other)
 {
     return strcmp(((thing *)object)->name, ((thing *)other)->name) == 0;
@@ -618,36 +827,6 @@ static void test_proxy(void **state)
     assert_int_equal(gc_heap_free(heap), 0);
 }
 
-typedef struct keyed {
-    gc_weakref ref;
-    thing *key;
-} keyed;
-
-static const gc_type keyed_type = {
-    .name = "keyed", .size = sizeof(keyed),
-    .fields = (const gc_field[]) { GC_FIELD(keyed, key), GC_END },
-    .traverse = gc_weakref_traverse, .clear = gc_weakref_clear,
-};
-
-static void test_derived_references(void **state)
-{
-    gc_heap *heap = gc_heap_new(NULL);
-    thing *a = new_thing(heap, "a");
-    keyed *one = gc_weakref_new_of(&keyed_type, a, NULL, NULL);
-    keyed *two = gc_weakref_new_of(&keyed_type, a, NULL, NULL);
-    gc_weakref *ref = gc_weakref_new(a, NULL, NULL), *found[3];
-
-    (void)state;
-    one->key = a;
-    assert_ptr_not_equal(one, two);
-    assert_int_equal(gc_getweakrefs(a, found, 3), 3);
-    assert_ptr_equal(found[0], ref);
-    gc_set_field(&a->left, (void *)one);
-    gc_decref(one), gc_decref(two), gc_decref(ref);
-    assert_int_equal(gc_collect(heap), 2);
-    assert_int_equal(gc_heap_free(heap), 0);
-}
-
 static void take_down(void *text)
 {
     strcat(strcat(noted, text), " ");
@@ -740,42 +919,66 @@ static void test_finalize_too_late(void **state)
     assert_noted("");
 }
 
-static void die_in_order(const int order[5], int shape)
-{
-    gc_heap *heap = gc_heap_new(NULL);
-    thing *a = new_speaker(heap, "a"), *b = new_speaker(heap, "b");
-    gc_weakdict *d = gc_weakkeydict_new(heap);
-    void *owned[5] = { a, b, watch(a, "+a"), watch(b, "+b"), d };
+#ifndef TEST_SHRINK
+#define TEST_SHRINK 1
+#endif
 
-    gc_set_field(&a->left, b);
-    assert_true(gc_weakdict_set(d, b, owned[2]));
-    if (shape & 1)
-        gc_set_field(&b->left, a);
-    if (shape & 2)
-        gc_set_field(&b->right, d);
-    if (shape & 4)
-        gc_set_field(&a->right, owned[3]);
-    for (int i = 0; i < 5; i++) {
-        gc_clear_field(&owned[order[i]]);
-        if (shape & 8)
-            gc_collect(heap);
-    }
-    gc_collect(heap);
-    assert_int_equal(gc_heap_free(heap), 0);
-    noted[0] = '\0';
+static void let_go_of(void *object)
+{
+    gc_decref(object);
 }
 
-static void test_every_order_of_death(void **state)
+static void test_chain_of_atoms(void **state)
 {
-    int order[5];
+    const gc_type type = { .name = "atom", .size = sizeof(thing),
+        .weaklist_offset = offsetof(thing, weaklist) };
+    gc_heap *heap = gc_heap_new(NULL);
+    void *first = gc_new(heap, &type);
 
     (void)state;
-    for (int number = 0; number < 5 * 5 * 5 * 5 * 5; number++) {
-        unsigned seen = 0;
-        for (int i = 0, n = number; i < 5; i++, n /= 5)
-            seen |= 1u << (order[i] = n % 5);
-        for (int shape = 0; shape < 16 && seen == 31; shape++)
-            die_in_order(order, shape);
+    gc_disable(heap);
+    for (int i = 0; i < 1000000 / TEST_SHRINK; i++) {
+        void *o = gc_new(heap, &type);
+
+        assert_non_null(gc_finalize(o, let_go_of, first));
+        first = o;
+    }
+    gc_decref(first);
+    assert_int_equal(gc_heap_count(heap), 0);
+    assert_int_equal(gc_heap_free(heap), 0);
+}
+
+static gc_finalizer *at_exit[4];
+
+static void note_exit(void *name)
+{
+    strcat(strcat(noted, name), " ");
+}
+
+static void change_minds(void *object)
+{
+    gc_finalizer_set_atexit(at_exit[0], true);
+    gc_finalizer_set_atexit(at_exit[2], false);
+    note_exit("change");
+    if (object != NULL)
+        gc_finalize(object, note_exit, "new");
+}
+
+static void test_changes_of_mind_at_exit(void **state)
+{
+    (void)state;
+    for (int registers = 0; registers < 2; registers++) {
+        gc_heap *heap = gc_heap_new(NULL);
+        thing *t = new_thing(heap, "t");
+
+        at_exit[0] = gc_finalize(t, note_exit, "later");
+        at_exit[1] = gc_finalize(t, note_exit, "always");
+        at_exit[2] = gc_finalize(t, note_exit, "not");
+        at_exit[3] = gc_finalize(t, change_minds, registers ? t : NULL);
+        gc_finalizer_set_atexit(at_exit[0], false);
+        assert_int_equal(gc_heap_free(heap), 1);
+        assert_noted(registers ? "change new always later "
+                               : "change not always ");
     }
 }
 
@@ -858,205 +1061,6 @@ static void test_one_refusal(void **state)
     (void)state;
     fail_each_in_turn(&(trial) { prepare_target, refer_in_three_ways,
                                  look_at_target });
-}
-
-static gc_weakdict *registry, *by_name;
-
-static void count_call(void *calls)
-{
-    ++*(int *)calls;
-}
-
-static int calls;
-
-static void register_at_last(void *object)
-{
-    thing *name = new_thing(gc_heap_of(object), "name");
-
-    assert_true(gc_weakset_add(registry, object));
-    assert_true(gc_weakdict_set(by_name, name, object));
-    assert_non_null(gc_finalize(object, count_call, &calls));
-    gc_decref(name);
-}
-
-static void test_death_that_everybody_hears_of(void **state)
-{
-    gc_heap *heap = gc_heap_new(NULL);
-    gc_type type;
-
-    (void)state;
-    calls = 0;
-    registry = gc_weakset_new(heap);
-    by_name = gc_weakvaluedict_new(heap);
-    for (int i = 0; i < 10; i++) {
-        thing *t = new_with(heap, &type, register_at_last);
-        gc_set_field(&t->left, t);
-        gc_decref(t);
-    }
-    gc_collect(heap);
-    assert_int_equal(calls, 10);
-    assert_int_equal(gc_weakdict_len(registry), 0);
-    assert_int_equal(gc_weakdict_len(by_name), 0);
-    assert_int_equal(gc_heap_count(heap), 2);
-    gc_decref(registry), gc_decref(by_name);
-    assert_int_equal(gc_heap_free(heap), 0);
-}
-
-typedef struct wrapped {
-    gc_weakref ref;
-    gc_object *extra;
-} wrapped;
-
-static void wrapped_traverse(void *object, gc_visit *visit, void *arg)
-{
-    gc_weakref_traverse(object, visit, arg);
-    visit(((wrapped *)object)->extra, arg);
-}
-
-static void wrapped_clear(void *object)
-{
-    gc_clear_field(&((wrapped *)object)->extra);
-    gc_weakref_clear(object);
-}
-
-static thing *held_by_extra;
-
-static void let_the_thing_go(void *object)
-{
-    (void)object;
-    gc_decref(held_by_extra);
-}
-
-static void test_derived_by_wrapping(void **state)
-{
-    const gc_type type = { .name = "wrapped", .size = sizeof(wrapped),
-        .traverse = wrapped_traverse, .clear = wrapped_clear };
-    const gc_type extra = { .name = "extra", .size = sizeof(gc_object),
-        .finalize = let_the_thing_go };
-    const gc_type small = { .name = "small", .size = sizeof(gc_object),
-        .traverse = wrapped_traverse, .clear = wrapped_clear };
-    gc_heap *heap = gc_heap_new(NULL);
-    thing *t = held_by_extra = new_thing(heap, "t");
-
-    (void)state;
-    assert_null(gc_weakref_new_of(&small, t, NULL, NULL));
-    wrapped *w = gc_weakref_new_of(&type, t, note, t);
-    gc_clear_field(&w->ref.closure); /* or the thing would stay */
-    w->extra = gc_new(heap, &extra);
-    gc_decref(w);
-    assert_noted("");
-    assert_int_equal(gc_heap_free(heap), 0);
-}
-
-static gc_weakref *came_back;
-
-static void look_and_come_back(void *object)
-{
-    void *referent = gc_weakref_get(object);
-
-    assert_non_null(referent);
-    gc_decref(referent);
-    came_back = gc_new_ref(object);
-}
-
-static void test_derived_with_a_finalizer(void **state)
-{
-    const gc_type type = { .name = "ref", .size = sizeof(gc_weakref),
-        .finalize = look_and_come_back,
-        .traverse = gc_weakref_traverse, .clear = gc_weakref_clear };
-    gc_heap *heap = gc_heap_new(NULL);
-    thing *t = new_thing(heap, "t"), *told = new_thing(heap, "told");
-
-    (void)state;
-    gc_decref(gc_weakref_new_of(&type, t, note, told));
-    gc_decref(t);
-    assert_noted("told ");
-    gc_decref(came_back), gc_decref(told);
-    assert_int_equal(gc_heap_free(heap), 0);
-}
-
-static gc_weakref *pair[2];
-
-static void grant_immortality(gc_weakref *ref)
-{
-    gc_make_immortal(ref);
-    gc_make_immortal(ref == pair[0] ? pair[1] : pair[0]);
-}
-
-static void test_immortality_in_mid_collection(void **state)
-{
-    gc_heap *heap = gc_heap_new(NULL);
-    thing *a = new_ring(heap, "a", "b");
-
-    (void)state;
-    pair[0] = watch(a, "first"), pair[1] = watch(a, "second");
-    then = grant_immortality;
-    gc_decref(a);
-    assert_int_equal(gc_collect(heap), 2);
-    then = NULL;
-    assert_noted("second first ");
-    assert_false(gc_is_tracked(pair[0]));
-    gc_decref(pair[0]), gc_decref(pair[1]);
-    assert_int_equal(gc_heap_free(heap), 0);
-}
-
-static void let_go_of(void *object)
-{
-    gc_decref(object);
-}
-
-static void test_chain_of_atoms(void **state)
-{
-    const gc_type type = { .name = "atom", .size = sizeof(thing),
-        .weaklist_offset = offsetof(thing, weaklist) };
-    gc_heap *heap = gc_heap_new(NULL);
-    void *first = gc_new(heap, &type);
-
-    (void)state;
-    gc_disable(heap);
-    for (int i = 0; i < 100000; i++) {
-        void *o = gc_new(heap, &type);
-
-        assert_non_null(gc_finalize(o, let_go_of, first));
-        first = o;
-    }
-    gc_decref(first);
-    assert_int_equal(gc_heap_count(heap), 0);
-    assert_int_equal(gc_heap_free(heap), 0);
-}
-
-static gc_finalizer *at_exit[4];
-
-static void note_exit(void *name)
-{
-    strcat(strcat(noted, name), " ");
-}
-
-static void change_minds(void *object)
-{
-    gc_finalizer_set_atexit(at_exit[0], true);
-    gc_finalizer_set_atexit(at_exit[2], false);
-    note_exit("change");
-    if (object != NULL)
-        gc_finalize(object, note_exit, "new");
-}
-
-static void test_changes_of_mind_at_exit(void **state)
-{
-    (void)state;
-    for (int registers = 0; registers < 2; registers++) {
-        gc_heap *heap = gc_heap_new(NULL);
-        thing *t = new_thing(heap, "t");
-
-        at_exit[0] = gc_finalize(t, note_exit, "later");
-        at_exit[1] = gc_finalize(t, note_exit, "always");
-        at_exit[2] = gc_finalize(t, note_exit, "not");
-        at_exit[3] = gc_finalize(t, change_minds, registers ? t : NULL);
-        gc_finalizer_set_atexit(at_exit[0], false);
-        assert_int_equal(gc_heap_free(heap), 1);
-        assert_noted(registers ? "change new always later "
-                               : "change not always ");
-    }
 }
 
 int main(void)
