@@ -246,7 +246,7 @@ struct gc_heap {
     gc_slab *spare;    /* slabs for any kind */
     size_t spares;
     unsigned careful; /* births and deaths are to be looked at */
-    bool poor; /* the allocator has said no */
+    bool poor; /* the allocator has said no, and no whole slab since */
     struct gc_tables tables;
     struct gc_set set; /* what is collected */
     size_t unreachable, collected; /* how many: the garbage; the rest */

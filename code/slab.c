@@ -196,7 +196,6 @@ void gc_tidy_tables(gc_heap *heap)
 {
     struct gc_tables *t = &heap->tables;
 
-    heap->poor = false;
     if (t->gaps == 0 || !is_settled(heap))
         return;
     close_gaps(heap);
@@ -291,6 +290,7 @@ static bool take_spares(gc_heap *heap)
         leader = take_block(heap, (parts = 1) * SLAB_SIZE);
     if (leader == NULL)
         return false;
+    heap->poor = false;
     leader->parts = (uint32_t)parts;
     for (size_t i = parts; i-- > 0;) {
         gc_slab *s = part_of(leader, i);
