@@ -361,7 +361,7 @@ ch% run-ch% diff-ch%:
 # asks one program.
 .PHONY: measure bench
 clocked := ch05/advice ch05/share ch08/scale ch08/places ch09/many \
-           ch10/bench ch10/growth
+           ch10/bench ch10/growth ch10/pauses
 measure: $(patsubst %,build/%programs,$(sort $(dir $(clocked))))
 	mkdir -p figures/measured
 	for p in $(or $(filter %/$(ONLY),$(clocked)),$(clocked)); do \
@@ -383,6 +383,7 @@ measure bench: build/ch10/programs build/ch09/programs
 bench:
 	bash $(bench) bench | column -ts,
 	bash $(bench) growth | column -ts,
+	bash $(bench) pauses | column -ts,
 
 # The library and CPython side by side: SEEDS random programs of OPS
 # steps, from SEED on.

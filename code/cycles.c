@@ -94,8 +94,17 @@ static unsigned features_of(const gc_type *t)
     return (t->immutable ? IMMUTABLE : 0) | (plain ? 0 : NOT_PLAIN);
 }
 
+/* What is looked up again and again: handed on by value, so that it
+ * stays in registers. */
+typedef struct at_hand {
+    const struct gc_known *known;
+    size_t mask;
+    uint32_t *refs;
+    uint64_t *zero;
+} at_hand;
+
 typedef struct visits {
-    struct gc_tables t; /* close at hand */
+    at_hand hand;
     const gc_type *type;
     size_t fields;       /* of the type; too many: look it up */
     size_t offsets[8];
@@ -122,55 +131,56 @@ static size_t learn_fields(visits *v, const gc_type *type)
 }
 
 /* count from outside in one pass */
-static inline void subtract(visits *v, const void *referent)
+static inline void subtract(at_hand h, const void *referent)
 {
     const struct gc_known *k;
 
     if (referent == NULL)
         return;
-    k = gc_known_of(v->t.known, v->t.mask, referent);
+    k = gc_known_of(h.known, h.mask, referent);
     if (k != NULL)
-        v->t.refs[gc_index_by(k, referent)]--;
+        h.refs[gc_index_by(k, referent)]--;
 }
 
 static void visit_subtract(void *referent, void *arg)
 {
-    subtract(arg, referent);
+    subtract(*(at_hand *)arg, referent);
 }
 
-static void subtract_items(visits *v, gc_object *o)
+static void subtract_items(at_hand h, gc_object *o)
 {
     gc_object **items = gc_items(o);
 
     for (size_t i = 0, n = gc_length(o); i < n; i++)
-        subtract(v, load(items + i));
+        subtract(h, load(items + i));
 }
 
-static inline void subtract_fields(visits *v, const char *o, size_t n)
+static inline void subtract_fields(at_hand h, const size_t *offsets,
+                                   const char *o, size_t n)
 {
-    const size_t *offsets = v->offsets;
-
     for (; n > 3; n--)
-        subtract(v, load(o + *offsets++));
-    if (n > 2)
-        subtract(v, load(o + offsets[2]));
-    if (n > 1)
-        subtract(v, load(o + offsets[1]));
-    if (n > 0)
-        subtract(v, load(o + offsets[0]));
+        subtract(h, load(o + *offsets++));
+    if (n == 0)
+        return;
+    subtract(h, load(o + offsets[0]));
+    if (n == 1)
+        return;
+    subtract(h, load(o + offsets[1]));
+    if (n == 3)
+        subtract(h, load(o + offsets[2]));
 }
 
-static inline void subtract_all(visits *v, gc_object *o)
+static inline void subtract_all(at_hand h, visits *v, gc_object *o)
 {
     const gc_type *type = o->type;
     size_t n = type == v->type ? v->fields : learn_fields(v, type);
 
-    if (n == MANY && type->traverse == NULL && type->fields == NULL)
-        subtract_items(v, o);
-    else if (n == MANY)
-        gc_traverse(o, visit_subtract, v);
+    if (n < MANY)
+        subtract_fields(h, v->offsets, (char *)o, n);
+    else if (type->traverse == NULL && type->fields == NULL)
+        subtract_items(h, o);
     else
-        subtract_fields(v, (char *)o, n);
+        gc_traverse(o, visit_subtract, &v->hand);
 }
 
 /* The numbers of those who are not in the set are let alone: the
@@ -199,9 +209,10 @@ static void count_slab(gc_heap *heap, visits *v, const gc_slab *s)
 {
     const struct gc_row row = heap->tables.rows[s->number];
     const struct gc_set set = heap->set;
+    const at_hand h = v->hand;
     const gc_head *heads = s->heads;
-    uint32_t *refs = &heap->tables.refs[row.base];
-    size_t most = 0, number = 0, fresh = s->fresh;
+    uint32_t *refs = &h.refs[row.base];
+    size_t most = 0, fresh = s->fresh;
     char *p = row.first;
 
     for (size_t i = 0; i < fresh; i++, p += row.size) {
@@ -211,11 +222,10 @@ static void count_slab(gc_heap *heap, visits *v, const gc_slab *s)
             continue;
         refs[i] += (uint32_t)o->refcount;
         most |= o->refcount;
-        number++;
-        subtract_all(v, o);
+        heap->collected++;
+        subtract_all(h, v, o);
     }
     heap->heavy |= most > UINT32_MAX / 2;
-    heap->collected += number;
 }
 
 static void count_outside(gc_heap *heap, visits *v)
@@ -309,35 +319,39 @@ static void note_zeros(gc_heap *heap, visits *v)
 }
 
 /* reach what can be reached */
-static inline void reach(visits *v, const void *referent)
+static inline void reach(at_hand h, visits *v, const void *referent)
 {
     const struct gc_known *k;
 
     if (referent == NULL)
         return;
-    k = gc_known_of(v->t.known, v->t.mask, referent);
+    k = gc_known_of(h.known, h.mask, referent);
     uint32_t i = k != NULL ? gc_index_by(k, referent) : 0;
-    if (k == NULL || !gc_test_bit(v->t.zero, i))
+    uint64_t bits = h.zero[i / 64], bit = (uint64_t)1 << i % 64;
+    if (k == NULL || (bits & bit) == 0)
         return;
-    v->t.zero[i / 64] &= ~((uint64_t)1 << i % 64);
+    h.zero[i / 64] = bits - bit;
     v->left--;
     if (i > v->limit)
         return;
-    v->t.refs[i] = v->waiting;
+    h.refs[i] = v->waiting;
     v->waiting = i + 1;
 }
 
 static void visit_reach(void *referent, void *arg)
 {
-    reach(arg, referent);
+    reach(((visits *)arg)->hand, arg, referent);
 }
 
-static void reach_items(visits *v, gc_object *o)
+static void reach_items(at_hand h, visits *v, gc_object *o)
 {
     gc_object **items = gc_items(o);
+    visits w = *v; /* in registers */
 
     for (size_t i = 0, n = gc_length(o); i < n; i++)
-        reach(v, load(items + i));
+        reach(h, &w, load(items + i));
+    v->left = w.left;
+    v->waiting = w.waiting;
 }
 
 static inline void reach_all(visits *v, gc_object *o)
@@ -346,12 +360,12 @@ static inline void reach_all(visits *v, gc_object *o)
     size_t n = type == v->type ? v->fields : learn_fields(v, type);
 
     if (n == MANY && type->traverse == NULL && type->fields == NULL)
-        reach_items(v, o);
+        reach_items(v->hand, v, o);
     else if (n == MANY)
         gc_traverse(o, visit_reach, v);
     else
         for (size_t i = 0; i < n; i++)
-            reach(v, load((char *)o + v->offsets[i]));
+            reach(v->hand, v, load((char *)o + v->offsets[i]));
 }
 
 /* Those who wait are behind us. Fetch a few at a time. */
@@ -367,7 +381,7 @@ static void reach_waiting(gc_heap *heap, visits *v)
             uint32_t i = v->waiting - 1;
             gc_object *o = gc_object_at(heap, i);
 
-            v->waiting = v->t.refs[i];
+            v->waiting = v->hand.refs[i];
             __builtin_prefetch(o);
             __builtin_prefetch((char *)o + 32);
             ring[in++ % AHEAD] = o;
@@ -382,7 +396,7 @@ static void reach_from(gc_heap *heap, visits *v, gc_slab *s)
 
     for (uint32_t i = 0; i < s->fresh && v->left > 0; i++) {
         if (!in_set(heap, s->heads[i].state)
-            || gc_test_bit(v->t.zero, base + i))
+            || gc_test_bit(v->hand.zero, base + i))
             continue;
         v->limit = base + i;
         reach_all(v, object_in(heap, s, i));
@@ -433,7 +447,8 @@ static void tell_apart(gc_heap *heap)
 /* find the unreachable objects */
 static void deduce_unreachable(gc_heap *heap)
 {
-    visits v = { .t = heap->tables };
+    const struct gc_tables *t = &heap->tables;
+    visits v = { .hand = { t->known, t->mask, t->refs, t->zero } };
     gc_slab *s;
 
     if (CHECKING || heap->options.on_phase != NULL) {

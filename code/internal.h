@@ -158,7 +158,7 @@ enum { GC_FRONT = (sizeof(gc_place) + 15) / 16 * 16 };
 /* What the collector has to know of a slab: 16 bytes, so that what
  * it looks up again and again is close together. */
 struct gc_known {
-    uintptr_t key;  /* the address of the slab / SLAB_SIZE; 0: none */
+    uintptr_t first;  /* the address of its first slot; 0: none */
     uint32_t base, inverse;
 };
 
@@ -324,24 +324,25 @@ void gc_tidy_tables(gc_heap *heap);
 void gc_release_slabs(gc_heap *heap);
 void gc_bulk_release(gc_heap *heap, size_t number);
 
+/* What is known of an object's slab; NULL if it is another heap's.
+ * The place to look at first is usually the right one. */
 const struct gc_known *gc_search_known(const struct gc_known *known,
-                                       size_t mask, uintptr_t key);
+                                       size_t mask, const void *object);
 
-/* What is known of an object's slab; NULL if it is another heap's. */
 static inline const struct gc_known *gc_known_of(
     const struct gc_known *known, size_t mask, const void *object)
 {
-    uintptr_t key = (uintptr_t)object / SLAB_SIZE;
-    const struct gc_known *k = &known[key & mask];
+    const struct gc_known *k =
+        &known[(uintptr_t)object / SLAB_SIZE & mask];
 
-    return k->key == key ? k : gc_search_known(known, mask, key);
+    return (uintptr_t)object - k->first < SLAB_SIZE - SLAB_FIRST
+        ? k : gc_search_known(known, mask, object);
 }
 
 static inline uint32_t gc_index_by(const struct gc_known *k,
                                    const void *object)
 {
-    uint32_t offset = (uint32_t)((uintptr_t)object % SLAB_SIZE)
-        - SLAB_FIRST;
+    uintptr_t offset = (uintptr_t)object - k->first;
 
     return k->base + (uint32_t)((uint64_t)offset * k->inverse >> 32);
 }

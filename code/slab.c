@@ -40,22 +40,23 @@ static size_t lay_out(struct gc_tables *t, char *block)
 
 static void note_known(struct gc_tables *t, const gc_slab *s)
 {
-    uintptr_t key = (uintptr_t)s / SLAB_SIZE;
-    size_t i = key & t->mask;
+    uintptr_t first = (uintptr_t)s + SLAB_FIRST;
+    size_t i = first / SLAB_SIZE & t->mask;
 
-    while (t->known[i].key != 0 && t->known[i].key != key)
+    while (t->known[i].first != 0 && t->known[i].first != first)
         i = (i + 1) & t->mask;
     t->known[i] = (struct gc_known) {
-        key, t->rows[s->number].base, s->inverse };
+        first, t->rows[s->number].base, s->inverse };
 }
 
 const struct gc_known *gc_search_known(const struct gc_known *known,
-                                       size_t mask, uintptr_t key)
+                                       size_t mask, const void *object)
 {
-    size_t i = key & mask;
+    uintptr_t slab = (uintptr_t)slab_of(object);
+    size_t i = slab / SLAB_SIZE & mask;
 
-    while (known[i].key != key) {
-        if (known[i].key == 0)
+    while (known[i].first != slab + SLAB_FIRST) {
+        if (known[i].first == 0)
             return NULL;
         i = (i + 1) & mask;
     }
