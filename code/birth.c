@@ -3,35 +3,6 @@
 #include "internal.h"
 
 /* make an object */
-void *gc_new_var(gc_heap *heap, const gc_type *type, size_t length)
-{
-    /* check that the type makes sense */
-    if (CHECKING && gc_type_error(type) != NULL)
-        gc_stop(NULL, "type %s: %s", type->name ? type->name : "?",
-                gc_type_error(type));
-    if (heap->closing)
-        return NULL;
-    /* nobody is born while the heap is hushed */
-    if (heap->hushed > 0)
-        return NULL;
-    gc_object *o = gc_allocate_object(heap, type, length);
-    if (o == NULL)
-        return NULL;
-    /* fill in the new object */
-    heap->count++;
-    o->type = type;
-    if (type->item_size > 0)
-        ((gc_var_object *)o)->length = length;
-    o->refcount = 1;
-    /* before the new object is on a list */
-    if (CHECKING)
-        heap->given_up--;
-    if (has_references(type))
-        gc_count_new(heap);
-    gc_adopt(heap, o);
-    return o;
-}
-
 /* A slab where an object of a type can be made without further ado;
  * NULL if there is none. */
 static gc_slab *open_slab(gc_heap *heap, const gc_type *type)
@@ -77,4 +48,33 @@ void *gc_new_at(gc_heap *heap, const gc_type *type, size_t length,
                 gc_place place)
 {
     return gc_note_place(gc_new_var(heap, type, length), place);
+}
+
+void *gc_new_var(gc_heap *heap, const gc_type *type, size_t length)
+{
+    /* check that the type makes sense */
+    if (CHECKING && gc_type_error(type) != NULL)
+        gc_stop(NULL, "type %s: %s", type->name ? type->name : "?",
+                gc_type_error(type));
+    if (heap->closing)
+        return NULL;
+    /* nobody is born while the heap is hushed */
+    if (heap->hushed > 0)
+        return NULL;
+    gc_object *o = gc_allocate_object(heap, type, length);
+    if (o == NULL)
+        return NULL;
+    /* fill in the new object */
+    heap->count++;
+    o->type = type;
+    if (type->item_size > 0)
+        ((gc_var_object *)o)->length = length;
+    o->refcount = 1;
+    /* before the new object is on a list */
+    if (CHECKING)
+        heap->given_up--;
+    if (has_references(type))
+        gc_count_new(heap);
+    gc_adopt(heap, o);
+    return o;
 }

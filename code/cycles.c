@@ -183,26 +183,6 @@ static inline void subtract_all(at_hand h, visits *v, gc_object *o)
         gc_traverse(o, visit_subtract, &v->hand);
 }
 
-/* The numbers of those who are not in the set are let alone: the
- * dead that wait have theirs in use. */
-static void clear_refs(gc_heap *heap)
-{
-    gc_slab *s;
-
-    for (size_t n = 0; (s = next_touched(heap, &n)) != NULL;) {
-        uint32_t *refs = &heap->tables.refs[base_of(heap, s)];
-
-        const struct gc_set set = heap->set;
-
-        if (heap->postponed == 0)
-            memset(refs, 0, s->fresh * sizeof *refs);
-        else
-            for (size_t i = 0; i < s->fresh; i++)
-                if (is_in(set, s->heads[i].state))
-                    refs[i] = 0;
-    }
-}
-
 /* Add each count, and subtract each reference, as we come to them;
  * it will all be right in the end, modulo 2^32. */
 static void count_slab(gc_heap *heap, visits *v, const gc_slab *s)
@@ -226,6 +206,26 @@ static void count_slab(gc_heap *heap, visits *v, const gc_slab *s)
         subtract_all(h, v, o);
     }
     heap->heavy |= most > UINT32_MAX / 2;
+}
+
+/* The numbers of those who are not in the set are let alone: the
+ * dead that wait have theirs in use. */
+static void clear_refs(gc_heap *heap)
+{
+    gc_slab *s;
+
+    for (size_t n = 0; (s = next_touched(heap, &n)) != NULL;) {
+        uint32_t *refs = &heap->tables.refs[base_of(heap, s)];
+
+        const struct gc_set set = heap->set;
+
+        if (heap->postponed == 0)
+            memset(refs, 0, s->fresh * sizeof *refs);
+        else
+            for (size_t i = 0; i < s->fresh; i++)
+                if (is_in(set, s->heads[i].state))
+                    refs[i] = 0;
+    }
 }
 
 static void count_outside(gc_heap *heap, visits *v)
@@ -484,21 +484,6 @@ static void forget_garbage(gc_heap *heap)
 }
 
 /* delete the garbage */
-static void delete_one(gc_object *o, void *older)
-{
-    gc_heap *heap = gc_heap_of(o);
-
-    gc_incref(o);
-    if (heap->debug & GC_DEBUG_SAVEALL)
-        gc_garbage_append(heap, o);
-    else
-        gc_clear_references(o);
-    /* keep an object that is still alive */
-    if (o->refcount > 1)
-        gc_keep(o, *(int *)older);
-    gc_decref(o);
-}
-
 static void drop(gc_heap *heap, void *field)
 {
     gc_object *o = load(field), *nobody = NULL;
@@ -532,6 +517,21 @@ static bool delete_at_once(gc_heap *heap, size_t number)
     gc_each_unreachable(heap, drop_all, heap);
     gc_bulk_release(heap, number);
     return true;
+}
+
+static void delete_one(gc_object *o, void *older)
+{
+    gc_heap *heap = gc_heap_of(o);
+
+    gc_incref(o);
+    if (heap->debug & GC_DEBUG_SAVEALL)
+        gc_garbage_append(heap, o);
+    else
+        gc_clear_references(o);
+    /* keep an object that is still alive */
+    if (o->refcount > 1)
+        gc_keep(o, *(int *)older);
+    gc_decref(o);
 }
 
 static void delete_garbage(gc_heap *heap, int older)

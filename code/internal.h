@@ -370,19 +370,6 @@ static inline gc_object *gc_object_at(const gc_heap *heap,
         + (size_t)(index - r->base) * r->size);
 }
 
-static inline bool gc_test_bit(const uint64_t *bits, uint32_t i)
-{
-    return bits[i / 64] >> i % 64 & 1;
-}
-
-/* The number that the tables keep for an object of this heap. */
-static inline uint32_t *gc_refs_of(const gc_object *o)
-{
-    gc_heap *heap = slab_of(o)->heap;
-
-    return &heap->tables.refs[gc_index_of(heap, o)];
-}
-
 static inline void gc_push_slab(gc_slab **list, gc_slab *s)
 {
     s->prev = NULL;
@@ -430,6 +417,19 @@ static inline void gc_give_slot(gc_slab *s, void *slot)
         gc_push_slab(&s->heap->kinds[s->kind].roomy, s);
     if (s->used == 0)
         gc_nobody_is_in(s);
+}
+
+static inline bool gc_test_bit(const uint64_t *bits, uint32_t i)
+{
+    return bits[i / 64] >> i % 64 & 1;
+}
+
+/* The number that the tables keep for an object of this heap. */
+static inline uint32_t *gc_refs_of(const gc_object *o)
+{
+    gc_heap *heap = slab_of(o)->heap;
+
+    return &heap->tables.refs[gc_index_of(heap, o)];
 }
 
 /* Set a block to zero, which is not much, as a rule. */
