@@ -37,7 +37,7 @@ static bool is_at_work(const gc_heap *heap)
         return true;
     if (heap->busy > 0)
         return true;
-    return heap->allocating || heap->leaving;
+    return heap->allocating || heap->leaving || heap->destroying > 0;
 }
 
 static void destroy(gc_object *o, void *arg)

@@ -202,6 +202,7 @@ struct gc_heap {
     size_t bytes;    /* held, this struct included */
     /* the other lists and counts of a heap */
     bool allocating; /* a hook of the allocator has been called */
+    unsigned destroying; /* calls of a type's destroy, one in another */
     bool leaving; /* gc_heap_free has begun */
     bool closing; /* and has come so far that no one is born any more */
     unsigned nesting;   /* deaths under way, one inside another */

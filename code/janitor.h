@@ -273,8 +273,8 @@ typedef struct gc_pool gc_pool;
 gc_pool *gc_pool_new(gc_heap *heap, const gc_type *type, size_t size);
 
 /* Take an object out of the pool. The reference is the caller's, to
- * be handed back with gc_pool_release. NULL if all are out. Allocates
- * nothing. */
+ * be handed back with gc_pool_release. NULL if all are out, in a hook
+ * that may only look, and while the heap closes. Allocates nothing. */
 void *gc_pool_get(gc_pool *pool);
 
 /* As gc_pool_new, and note the place in the pool and its objects. */
@@ -365,8 +365,8 @@ bool gc_is_tracked(const void *object);
 
 /* Find the tracked objects that the program cannot reach any more
  * and free them. Returns how many were found; 0 when called from
- * within a collection, or while the heap closes. Allocates nothing.
- * As gc.collect(). */
+ * within a collection, or while the heap closes. Works when there is
+ * no memory left. As gc.collect(). */
 size_t gc_collect(gc_heap *heap);
 
 /* The counts of the generations, as gc.get_count(). */
@@ -609,7 +609,7 @@ bool gc_by_type(gc_heap *heap, const char *name, size_t limit,
 /* As gc_new and gc_new_var, and note the place in the object, if the
  * heap was made with the option places. Where GC_PLACES is defined
  * before janitor.h is included, gc_new does it by itself, and so do
- * the other functions that make objects. */
+ * the other functions that make objects; the place is GC_HERE. */
 void *gc_new_at(gc_heap *heap, const gc_type *type, size_t length,
                 gc_place place);
 

@@ -76,8 +76,11 @@ void gc_finish(gc_object *o)
 {
     gc_heap *heap = gc_heap_of(o);
 
-    if (o->type->destroy != NULL)
+    if (o->type->destroy != NULL) {
+        heap->destroying++;
         o->type->destroy(o);
+        heap->destroying--;
+    }
     heap->count--;
     /* an object is gone */
     if (has_references(o->type) && heap->generations[0].count > 0)

@@ -14,7 +14,7 @@ struct gc_pool {
     slot *slots;
     size_t *in;    /* the numbers of those that are in: a stack */
     size_t *index; /* by address, number + 1 */
-    size_t places; /* of the index: a power of two, not half full */
+    size_t places; /* of the index: a power of two, at most half full */
 };
 
 static size_t bytes_of(size_t room, size_t places)

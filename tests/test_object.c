@@ -206,6 +206,24 @@ static void test_no_births_while_closing(void **state)
     assert_null(newborn);
 }
 
+static void close_the_heap(void *object)
+{
+    assert_int_equal(gc_heap_free(gc_heap_of(object)), SIZE_MAX);
+}
+
+static void test_no_closing_while_destroying(void **state)
+{
+    gc_type type = plain_type;
+    gc_heap *heap = gc_heap_new(NULL);
+
+    (void)state;
+    type.destroy = close_the_heap;
+    let_go(gc_new(heap, &type));
+    assert_int_equal(gc_heap_count(heap), 0);
+    assert_non_null(gc_new(heap, &type));
+    assert_int_equal(gc_heap_free(heap), 1);
+}
+
 static void test_type_errors(void **state)
 {
     gc_type t = node_type, u = numbers_type;
@@ -479,6 +497,7 @@ int main(void)
         cmocka_unit_test(test_every_size),
         cmocka_unit_test(test_long_names_are_cut),
         cmocka_unit_test(test_no_births_while_closing),
+        cmocka_unit_test(test_no_closing_while_destroying),
         cmocka_unit_test(test_heaps_are_apart),
         cmocka_unit_test(test_leaks_are_reported),
         cmocka_unit_test(test_many_leaks_are_counted),
