@@ -361,7 +361,7 @@ ch% run-ch% diff-ch%:
 # asks one program.
 .PHONY: measure bench
 clocked := ch05/advice ch05/share ch08/scale ch08/places ch09/many \
-           ch10/bench ch10/growth ch10/pauses
+           ch10/bench ch10/growth ch10/pauses ch10/work
 measure: $(patsubst %,build/%programs,$(sort $(dir $(clocked))))
 	mkdir -p figures/measured
 	for p in $(or $(filter %/$(ONLY),$(clocked)),$(clocked)); do \
@@ -384,6 +384,7 @@ bench:
 	bash $(bench) bench | column -ts,
 	bash $(bench) growth | column -ts,
 	bash $(bench) pauses | column -ts,
+	bash $(bench) work | column -ts,
 
 # The library and CPython side by side: SEEDS random programs of OPS
 # steps, from SEED on.

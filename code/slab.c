@@ -10,7 +10,7 @@ enum {
 
 static size_t room_for(size_t needed, size_t least)
 {
-    return needed + needed / 4 + least;
+    return needed + needed / 8 + least;
 }
 
 /* How many bytes the tables take; where they are in the block. */
@@ -277,7 +277,7 @@ static size_t parts_wanted(const gc_heap *heap)
 {
     size_t parts = 1;
 
-    while (parts < 64 && 4 * parts < heap->tables.slabs)
+    while (parts < 32 && 16 * parts < heap->tables.slabs)
         parts *= 2;
     return parts;
 }
