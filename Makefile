@@ -18,6 +18,7 @@
 #: make puzzle CH=3   who survives? with SEED=42, OUT=heap.pdf
 #: make sheet CH=4    N=10 of them on paper, with answers
 #: make oracle        compare with CPython: SEED, OPS, SEEDS, ORDER=list
+#: make bench         time it beside CPython, Lua and others
 #: make measure       ask the clock again, for figures/measured/
 #: make tangle        write code/ and tests/ from the chapters
 #: make accept        let what is printed differently be right
@@ -216,8 +217,8 @@ $(logs): $(obj)/%.log: $(bin)/% $(if $(AGAIN),FORCE)
 # Once without #line, which hides some warnings; by both compilers.
 ok      := $(dir)/obj-warnings
 headers := $(addprefix $(dir)/plain/,$(filter %.h,$(files)))
-warned  := $(patsubst %.c,$(ok)/%.ok,$(filter-out tests/oracle/%,\
-             $(filter %.c,$(files))))
+warned  := $(patsubst %.c,$(ok)/%.ok,$(filter-out tests/oracle/% \
+             bench/%,$(filter %.c,$(files))))
 warnings: $(warned)
 $(warned): $(ok)/%.ok: $(dir)/plain/%.c $(headers) Makefile
 	mkdir -p $(@D)
@@ -358,19 +359,32 @@ ch% run-ch% diff-ch%:
 
 # What a clock says is recorded, not asked at every build; ONLY=advice
 # asks one program.
-.PHONY: measure
-clocked := ch05/advice ch05/share ch08/scale ch08/places ch09/many
+.PHONY: measure bench
+clocked := ch05/advice ch05/share ch08/scale ch08/places ch09/many \
+           ch10/bench ch10/growth ch10/pauses ch10/work
 measure: $(patsubst %,build/%programs,$(sort $(dir $(clocked))))
 	mkdir -p figures/measured
 	for p in $(or $(filter %/$(ONLY),$(clocked)),$(clocked)); do \
 	    csv=build/$${p##*/}.csv; \
-	    build/$$p > $$csv || exit 1; \
+	    case $$p in \
+	    ch10/*) bash $(bench) $${p##*/} > $$csv ;; \
+	    *)      build/$$p > $$csv ;; \
+	    esac || exit 1; \
 	    printf '# %s; %s; %s\n' "$$(date -u +%F)" \
 	        "$$(sed -n 's/^model name.*: //p' /proc/cpuinfo | \
 	        head -n 1)" "gcc $$(gcc -dumpfullversion)" >> $$csv; \
 	    mv $$csv figures/measured; \
 	    $(press)/records sign $$p; \
 	done
+
+# Chapter 10 side by side with all others: build/bench/*.csv.
+bench := build/ch10/plain/bench/run
+measure bench: build/ch10/programs build/ch09/programs
+bench:
+	bash $(bench) bench | column -ts,
+	bash $(bench) growth | column -ts,
+	bash $(bench) pauses | column -ts,
+	bash $(bench) work | column -ts,
 
 # The library and CPython side by side: SEEDS random programs of OPS
 # steps, from SEED on.
@@ -383,32 +397,40 @@ same_dictionaries = build/chE/containers $1 $2 > build/oracle/ours && \
         > build/oracle/python && \
     cmp build/oracle/ours build/oracle/python
 .PHONY: oracle
-oracle: build/oracle/oracle build/chE/programs
-	build/oracle/oracle $(SEED) $(OPS) $(SEEDS)
+oracle: build/oracle/oracle $(if $(ORDER),build/oracle/lists) \
+        build/chE/programs
+	$(if $(ORDER),build/oracle/lists,$<) $(SEED) $(OPS) $(SEEDS)
 	$(call same_dictionaries,$(SEED),$(OPS))
 	echo 'weak dictionaries: $(OPS) steps, the same in both'
 
 # Half a minute, and five for the bugs: what Appendix E prints of it.
-mutate := CODE=$(worlds)/code ORACLE=$(worlds)/tests/oracle \
+lists  := build/ch09/plain/code
+mutate := CODE=$(lists) ORACLE=$(worlds)/tests/oracle \
           bash $(worlds)/tests/oracle/mutate.sh
 asked  := oracle-strict oracle-lenient bugs-strict bugs-lenient
-ask.oracle-strict  = ORDER=list $< 1 100000 100
+ask.oracle-strict  = ORDER=list build/oracle/lists 1 100000 100
 ask.oracle-lenient = $< 1 100000 100
 ask.bugs-strict    = ORDER=list $(mutate)
 ask.bugs-lenient   = $(mutate)
 .PHONY: measure-oracle
-measure-oracle: build/oracle/oracle
+measure-oracle: build/oracle/oracle build/oracle/lists
 	$(foreach a,$(or $(filter $(ONLY),$(asked)),$(asked)),\
 	    $(ask.$a) > build/oracle/$a && \
 	    mv build/oracle/$a figures/measured/$a.txt && \
 	    $(press)/records sign chE/$a &&) true
 
-build/oracle/oracle: build/chE/tangled Makefile
+# The order of lists is asked of the last library that has them.
+define make_oracle
 	mkdir -p $(@D)
 	gcc -std=gnu11 -O2 -g -Wall -Wextra -Wshadow -o $@ \
-	    -I$(worlds)/code -isystem /usr/include/python3.11 \
-	    $(worlds)/tests/oracle/*.c $(worlds)/code/*.c \
+	    -I$1 -isystem /usr/include/python3.11 \
+	    $(worlds)/tests/oracle/*.c $1/*.c \
 	    $$(/usr/bin/python3-config --embed --ldflags)
+endef
+build/oracle/oracle: build/chE/tangled Makefile
+	$(call make_oracle,$(worlds)/code)
+build/oracle/lists: build/chE/tangled build/ch09/tangled Makefile
+	$(call make_oracle,$(lists))
 
 tangle: build/$(last)/tangled $(press)/tangled
 	$(press)/publish build/$(last)
@@ -446,9 +468,10 @@ build/book.pdf: $(pages) $(press)/tangled \
 
 # One chapter; its references need the last whole book, if any.
 chosen := $(if $(CH),$(shell printf ch%02d '$(CH:0%=%)' 2>&-))
-asked_too := $(if $(chosen),$(addprefix ch0,$(sort $(shell \
-    sed -n 's/^```{.* stage=\([0-9]\)[ }].*/\1/p' \
-    chapters/$(chosen:ch%=%)-*.nw))))
+asked_too := $(if $(chosen),$(sort $(shell sed -n \
+    -e 's/^```{.* stage=\([0-9]\)[ }].*/ch0\1/p' \
+    -e 's/^```{.* stage=\([0-9][0-9]\)[ }].*/ch\1/p' \
+    chapters/$(chosen:ch%=%)-*.nw)))
 page: $(press)/tangled $(asked_too:%=build/%/programs) \
         $(if $(chosen),build/$(chosen)/programs \
         $(if $(filter $(chosen),$(checked)),\
@@ -561,8 +584,8 @@ check-visit: $(press)/tangled build/$(last)/tangled
 	$(call totals,$(visit)/obj-plain)
 
 # Two minutes: both kinds of comparison, then the bugs on purpose.
-check-oracle: build/oracle/oracle build/chE/programs
-	ORDER=list timeout 300 $< 1 100000 200 > build/oracle/log || \
+check-oracle: build/oracle/oracle build/oracle/lists build/chE/programs
+	ORDER=list timeout 300 build/oracle/lists 1 100000 200 > build/oracle/log || \
 	    { cat build/oracle/log >&2; exit 1; }
 	timeout 300 $< 1 100000 150 > build/oracle/log || \
 	    { cat build/oracle/log >&2; exit 1; }

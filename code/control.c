@@ -1,4 +1,4 @@
-/* From chapters 5 and 6 of The Invisible Janitor; made by make tangle. */
+/* From chapters 5, 6 and 10 of The Invisible Janitor; made by make tangle. */
 /* control.c: having a word with the collector. */
 #include "internal.h"
 
@@ -17,29 +17,46 @@ bool gc_is_enabled(const gc_heap *heap)
 {
     return !heap->disabled;
 }
-
 /* freeze and unfreeze */
+typedef struct moving {
+    int least, most, to; /* generations */
+} moving;
+
+static void move_generation(gc_object *o, void *arg)
+{
+    gc_head *head = head_of(o);
+    const moving *m = arg;
+    int g = head->state & GENERATION;
+
+    if (!(head->state & TRACKED) || g < m->least || g > m->most)
+        return;
+    head->state = (uint8_t)(ALIVE | TRACKED | m->to);
+    if (m->to < GC_GENERATIONS)
+        gc_heap_of(o)->tables.youngest[slab_of(o)->number] = 0;
+}
+
 void gc_freeze(gc_heap *heap)
 {
+    moving m = { 0, GC_GENERATIONS - 1, PERMANENT };
+
     if (heap->hushed > 0 || heap->closing)
         return;
-    for (int g = 0; g < GC_GENERATIONS; g++) {
-        list_merge(&heap->permanent, &heap->generations[g].objects);
+    gc_each_at_home(heap, move_generation, &m);
+    for (int g = 0; g < GC_GENERATIONS; g++)
         heap->generations[g].count = 0;
-    }
 }
 
 void gc_unfreeze(gc_heap *heap)
 {
-    if (heap->hushed > 0 || heap->closing)
-        return;
-    list_merge(&heap->generations[GC_GENERATIONS - 1].objects,
-               &heap->permanent);
+    moving m = { PERMANENT, PERMANENT, GC_GENERATIONS - 1 };
+
+    if (heap->hushed == 0 && !heap->closing)
+        gc_each_at_home(heap, move_generation, &m);
 }
 
 size_t gc_get_freeze_count(const gc_heap *heap)
 {
-    return gc_list_size(&heap->permanent);
+    return gc_size_of((gc_heap *)(uintptr_t)heap, PERMANENT);
 }
 
 /* add and remove callbacks */
@@ -107,7 +124,6 @@ void gc_set_sink(gc_heap *heap, gc_sink sink)
 {
     heap->options.sink = sink;
 }
-
 /* say what a collection does */
 void gc_report_start(gc_heap *heap, int g)
 {
@@ -116,7 +132,7 @@ void gc_report_start(gc_heap *heap, int g)
     if (!(heap->debug & GC_DEBUG_STATS))
         return;
     for (int i = 0; i < GC_GENERATIONS; i++)
-        size[i] = gc_list_size(&heap->generations[i].objects);
+        size[i] = gc_size_of(heap, i);
     gc_say(heap, "gc: collecting generation %d...", g);
     gc_say(heap, "gc: objects in each generation: %zu %zu %zu",
            size[0], size[1], size[2]);

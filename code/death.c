@@ -1,4 +1,4 @@
-/* From chapters 2, 3, 6 and 7 of The Invisible Janitor; made by make tangle. */
+/* From chapters 2, 3, 6, 7 and 10 of The Invisible Janitor; made by make tangle. */
 /* death.c: counting references, and the death of objects. */
 #include "internal.h"
 #include <errno.h>
@@ -125,7 +125,6 @@ void gc_forget_weakrefs(gc_object *o)
         while (*weaklist_of(o) != NULL)
             gc_forget_referent(*weaklist_of(o));
 }
-
 /* let an object speak */
 /* call a finalizer */
 void gc_call_finalizer(void (*finalizer)(void *object), gc_object *o)
@@ -141,14 +140,13 @@ static bool speak(gc_object *o, void (*finalizer)(void *object))
     gc_head *head = head_of(o);
 
     o->refcount = 1;
-    gc_adopt(head->heap, o);
+    gc_adopt(gc_heap_of(o), o);
     head->speaking = true;
     gc_call_finalizer(finalizer, o);
     head->speaking = false;
     if (--o->refcount > 0)
         return true;
-    list_remove(&head->link);
-    head->tracked = false;
+    head->state = 0;
     return false;
 }
 
@@ -210,18 +208,20 @@ static void bury(gc_heap *heap, gc_object *o)
 
 static void postpone(gc_heap *heap, gc_object *o)
 {
-    head_of(o)->link.next = heap->postponed;
-    heap->postponed = &head_of(o)->link;
+    uint32_t index = gc_index_of(heap, o);
+
+    heap->tables.refs[index] = heap->postponed;
+    heap->postponed = index + 1;
 }
 
 static void bury_postponed(gc_heap *heap)
 {
-    gc_link *first;
+    uint32_t first;
 
     heap->nesting++;
-    while ((first = heap->postponed) != NULL) {
-        heap->postponed = first->next;
-        bury(heap, object_at(first));
+    while ((first = heap->postponed) != 0) {
+        heap->postponed = heap->tables.refs[first - 1];
+        bury(heap, gc_object_at(heap, first - 1));
     }
     heap->nesting--;
 }
@@ -245,26 +245,22 @@ static void let_atom_die(gc_heap *heap, gc_object *o)
     die(o);
     heap->atoms--;
 }
-
 static void leave_the_living(gc_object *o)
 {
-    list_remove(&head_of(o)->link);
+    gc_head *head = head_of(o);
+
     /* the dying take no part in a collection */
-    if (CHECKING && head_of(o)->speaking)
+    if (CHECKING && head->speaking)
         gc_stop(o, "given up by its own finalizer");
-    head_of(o)->tracked = false;
-    head_of(o)->collecting = head_of(o)->unreachable = false;
+    head->state = 0;
+    gc_heap_of(o)->unreachable -= head->unreachable;
+    head->unreachable = head->apart = false;
     if (is_weakref(o) && o->type->finalize == NULL)
         gc_forget_referent((gc_weakref *)o);
 }
 
-void gc_dealloc(void *object)
+static void die_with_care(gc_heap *heap, gc_object *o)
 {
-    gc_heap *heap = gc_heap_of(object);
-    gc_object *o = object;
-
-    if (heap->closing)
-        return;
     /* nobody dies while the heap is hushed */
     if (heap->hushed > 0) {
         heap->waiting = true;
@@ -285,9 +281,124 @@ void gc_dealloc(void *object)
     heap->given_up = given_up;
 }
 
+/* die without a word */
+/* Nobody has anything to say when such an object dies; those who
+ * refer to it weakly may. */
+static bool is_plain(const gc_type *t)
+{
+    return !CHECKING
+        && ((uintptr_t)t->destroy | (uintptr_t)t->finalize
+            | (uintptr_t)t->traverse | (uintptr_t)t->legacy_finalize
+            | t->item_refs) == 0;
+}
+
+/* How deep we are is in heap->nesting only while it can be seen. */
+static void die_deeper(gc_heap *heap, gc_object *o, unsigned depth)
+{
+    unsigned nesting = heap->nesting;
+
+    heap->nesting = depth;
+    gc_dealloc(o);
+    heap->nesting = nesting;
+}
+
+static void tell_of_plain(gc_heap *heap, gc_object *o, unsigned depth)
+{
+    unsigned nesting = heap->nesting;
+    bool atom = o->type->fields == NULL;
+
+    heap->nesting = atom ? depth - 1 : depth;
+    heap->atoms += atom;
+    gc_tell_weakrefs(o);
+    gc_forget_weakrefs(o);
+    heap->atoms -= atom;
+    heap->nesting = nesting;
+}
+
+static void leave_plainly(gc_heap *heap, gc_object *o, unsigned depth)
+{
+    gc_head *head = head_of(o);
+
+    head->state = 0;
+    if (head->unreachable)
+        heap->unreachable--, head->unreachable = false;
+    if (o->type->weaklist_offset != 0 && *weaklist_of(o) != NULL)
+        tell_of_plain(heap, o, depth);
+}
+
+static void finish_plainly(gc_heap *heap, gc_object *o, bool counted)
+{
+    size_t *young = &heap->generations[0].count;
+
+    heap->count--;
+    if (counted && *young > 0)
+        --*young;
+    gc_give_slot(slab_of(o), (char *)o - gc_front_of(heap));
+}
+
+static void die_plainly(gc_heap *heap, gc_object *o, unsigned depth)
+{
+    leave_plainly(heap, o, depth);
+    for (const gc_field *f = o->type->fields; f && f->name; f++) {
+        gc_object *child = load((char *)o + f->offset);
+
+        if (child == NULL || --child->refcount > 0)
+            continue;
+        if (depth < NESTING_LIMIT && is_plain(child->type))
+            die_plainly(heap, child, depth + 1);
+        else
+            die_deeper(heap, child, depth);
+    }
+    finish_plainly(heap, o, o->type->fields != NULL);
+}
+
+static void die_as_weakref(gc_heap *heap, gc_weakref *ref)
+{
+    leave_plainly(heap, &ref->base, 0);
+    head_of(ref)->apart = false;
+    gc_forget_referent(ref);
+    heap->atoms++;
+    gc_xdecref(ref->closure);
+    heap->atoms--;
+    finish_plainly(heap, &ref->base, true);
+}
+
+static bool is_mere_weakref(const gc_type *t)
+{
+    return !CHECKING && t->traverse == gc_weakref_traverse
+        && t->clear == gc_weakref_clear && t->fields == NULL
+        && t->size == sizeof(gc_weakref)
+        && ((uintptr_t)t->destroy | (uintptr_t)t->finalize
+            | (uintptr_t)t->legacy_finalize | t->weaklist_offset
+            | t->item_size) == 0;
+}
+
+static bool may_be_plain(const gc_heap *heap)
+{
+    return heap->nesting + heap->atoms < NESTING_LIMIT
+        && heap->careful == 0;
+}
+
+void gc_dealloc(void *object)
+{
+    gc_heap *heap = slab_of(object)->heap;
+    gc_object *o = object;
+
+    if (may_be_plain(heap) && is_plain(o->type))
+        die_plainly(heap, o, heap->nesting + 1);
+    else if (may_be_plain(heap) && is_mere_weakref(o->type))
+        die_as_weakref(heap, object);
+    else if (!heap->closing)
+        die_with_care(heap, o);
+    if (heap->nesting == 0 && heap->postponed != 0
+        && heap->hushed == 0 && !heap->closing)
+        bury_postponed(heap);
+}
+
 void gc_hush(gc_heap *heap)
 {
     heap->hushed++;
+    heap->careful++;
 }
 
 static void postpone_if_dead(gc_object *o, void *heap)
@@ -300,6 +411,7 @@ static void postpone_if_dead(gc_object *o, void *heap)
 
 void gc_unhush(gc_heap *heap)
 {
+    heap->careful--;
     if (--heap->hushed > 0 || heap->closing)
         return;
     if (heap->waiting)
@@ -331,8 +443,21 @@ void gc_make_immortal(void *object)
         heap->late_immortals = true;
         return;
     }
-    head_of(o)->tracked = false;
-    list_move(&heap->immortal, &head_of(o)->link);
+    head_of(o)->state = ALIVE | IMMORTAL;
+}
+
+static void make_mortal(gc_object *o, void *heap)
+{
+    if (!(head_of(o)->state & IMMORTAL))
+        return;
+    gc_adopt(heap, o);
+    /* check that it was not given up too often */
+    if (CHECKING && o->refcount < immortality)
+        gc_stop(o, "immortal, but given up more often than taken");
+    o->refcount = o->refcount > immortality
+        ? o->refcount - immortality : 0;
+    if (o->refcount == 0)
+        gc_dealloc(o);
 }
 
 void gc_end_immortality(gc_heap *heap)
@@ -340,27 +465,16 @@ void gc_end_immortality(gc_heap *heap)
     heap->shut_down = true;
     /* gather the immortal from other lists */
     gc_gather_immortals(heap);
-    while (!list_is_empty(&heap->immortal)) {
-        gc_object *o = object_at(heap->immortal.next);
-
-        list_remove(&head_of(o)->link);
-        gc_adopt(heap, o);
-        /* check that it was not given up too often */
-        if (CHECKING && o->refcount < immortality)
-            gc_stop(o, "immortal, but given up more often than taken");
-        o->refcount = o->refcount > immortality
-            ? o->refcount - immortality : 0;
-        if (o->refcount == 0)
-            gc_dealloc(o);
-    }
+    gc_hush(heap);
+    gc_each_object(heap, make_mortal, heap);
+    gc_unhush(heap);
 }
 
-static void move_if_immortal(gc_object *o, void *heap)
+static void note_if_immortal(gc_object *o, void *heap)
 {
-    if (!gc_is_immortal(o))
-        return;
-    head_of(o)->tracked = false;
-    list_move(&((gc_heap *)heap)->immortal, &head_of(o)->link);
+    (void)heap;
+    if (gc_is_immortal(o))
+        head_of(o)->state = ALIVE | IMMORTAL;
 }
 
 void gc_gather_immortals(gc_heap *heap)
@@ -368,11 +482,7 @@ void gc_gather_immortals(gc_heap *heap)
     if (!heap->late_immortals)
         return;
     heap->late_immortals = false;
-    gc_each_in(&heap->objects, move_if_immortal, heap);
-    for (int g = 0; g < GC_GENERATIONS; g++)
-        gc_each_in(&heap->generations[g].objects, move_if_immortal,
-                   heap);
-    gc_each_in(&heap->permanent, move_if_immortal, heap);
+    gc_each_at_home(heap, note_if_immortal, heap);
 }
 
 /* check the counts */

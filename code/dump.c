@@ -1,4 +1,4 @@
-/* From chapters 1, 2, 3, 4, 5 and 7 of The Invisible Janitor; made by make tangle. */
+/* From chapters 1, 2, 3, 4, 7 and 10 of The Invisible Janitor; made by make tangle. */
 /* dump.c: the heap written down, to be drawn. */
 #include "internal.h"
 #include <stdlib.h>
@@ -26,7 +26,10 @@ static void note(gc_object *o, void *arg)
 
     d->objects[n] = (numbered) { .object = o, .id = n };
     /* note more beside the number */
-    d->objects[n].generation = -1;
+    const gc_head *head = head_of(o);
+    d->objects[n].generation = head->state & TRACKED
+        && !head->unreachable && !head->apart
+        && !(head->state & COLLECTING) ? head->state & GENERATION : -1;
     d->sorted[n] = d->objects[n];
 }
 
@@ -57,13 +60,6 @@ static bool number_objects(dump *d)
     d->sorted = d->objects + d->room;
     gc_each_object(d->heap, note, d);
     qsort(d->sorted, d->length, sizeof(numbered), by_address);
-    /* find out more about the numbered objects */
-    for (int g = 0; g < GC_GENERATIONS; g++) {
-        gc_link *list = &d->heap->generations[g].objects;
-
-        for (gc_link *l = list->next; l != list; l = l->next)
-            d->objects[number_of(d, object_at(l))].generation = g;
-    }
     return true;
 }
 
@@ -90,14 +86,14 @@ static void write_object(dump *d, const numbered *n)
         fputs(" refcount=immortal", d->out);
     else
         fprintf(d->out, " refcount=%zu", o->refcount);
-    if (head_of(o)->collecting)
-        fprintf(d->out, " gc_refs=%u", (unsigned)head_of(o)->gc_refs);
+    if (head_of(o)->state & COLLECTING)
+        fprintf(d->out, " gc_refs=%u", (unsigned)*gc_refs_of(o));
     if (head_of(o)->unreachable)
         fputs(" state=unreachable", d->out);
-    if (n->generation >= 0)
-        fprintf(d->out, " generation=%d", n->generation);
-    if (head_of(o)->tracked && n->generation < 0 && !d->heap->collecting)
+    if (n->generation == PERMANENT)
         fputs(" generation=permanent", d->out);
+    else if (n->generation >= 0)
+        fprintf(d->out, " generation=%d", n->generation);
     fputc('\n', d->out);
 }
 

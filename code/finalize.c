@@ -1,4 +1,4 @@
-/* From chapters 6, 7 and 8 of The Invisible Janitor; made by make tangle. */
+/* From chapters 6, 8 and 10 of The Invisible Janitor; made by make tangle. */
 /* finalize.c: the last words of garbage, and what cannot be freed. */
 #include "internal.h"
 
@@ -6,17 +6,17 @@
 static void note_count(gc_object *o, void *arg)
 {
     (void)arg;
-    head_of(o)->gc_refs = saturated(o->refcount);
+    *gc_refs_of(o) = saturated(o->refcount);
 }
 
 static void report_given(gc_object *o, size_t count, const char *who)
 {
     char text[70];
 
-    if (count > head_of(o)->gc_refs)
-        gc_say(head_of(o)->heap, "gc: <%s> got a reference from %s",
+    if (count > *gc_refs_of(o))
+        gc_say(gc_heap_of(o), "gc: <%s> got a reference from %s",
                gc_describe(o, text, sizeof text), who);
-    head_of(o)->gc_refs = saturated(count);
+    *gc_refs_of(o) = saturated(count);
 }
 
 static void visit_given(void *referent, void *who)
@@ -29,7 +29,7 @@ static void visit_given(void *referent, void *who)
 
 static void report_given_by(gc_object *o)
 {
-    gc_heap *heap = head_of(o)->heap;
+    gc_heap *heap = gc_heap_of(o);
     char who[100] = "the finalizer of <";
     size_t length = strlen(who);
 
@@ -53,69 +53,101 @@ static void report_all_given(gc_heap *heap)
     char who[] = "a finalizer";
 
     gc_hush(heap);
-    gc_each_in(&heap->unreachable, report_each, who);
+    gc_each_unreachable(heap, report_each, who);
     gc_unhush(heap);
 }
 
 /* run the finalizers of a list */
+static void finalize_one(gc_object *o, void *arg)
+{
+    gc_heap *heap = gc_heap_of(o);
+    bool watched = heap->debug & GC_DEBUG_RESURRECTED;
+
+    if (o->type->finalize == NULL || head_of(o)->finalized)
+        return;
+    head_of(o)->finalized = *(bool *)arg = true;
+    /* let it speak, and live meanwhile */
+    gc_incref(o);
+    gc_call_finalizer(o->type->finalize, o);
+    if (watched)
+        report_given_by(o);
+    gc_decref(o);
+}
+
 bool gc_finalize_garbage(gc_heap *heap)
 {
-    gc_link *list = &heap->unreachable;
     bool spoken = false, watched = heap->debug & GC_DEBUG_RESURRECTED;
 
+    if (!(heap->features & NOT_PLAIN))
+        return false;
     if (watched)
-        gc_each_in(list, note_count, NULL);
-    while (!list_is_empty(list)) {
-        gc_head *head = (gc_head *)list->next;
-        gc_object *o = object_at(&head->link);
-
-        list_move(&heap->seen, &head->link);
-        if (o->type->finalize == NULL || head->finalized)
-            continue;
-        head->finalized = spoken = true;
-        /* let it speak, and live meanwhile */
-        gc_incref(o);
-        gc_call_finalizer(o->type->finalize, o);
-        if (watched)
-            report_given_by(o);
-        gc_decref(o);
-    }
-    list_merge(list, &heap->seen);
+        gc_each_unreachable(heap, note_count, NULL);
+    gc_each_unreachable(heap, finalize_one, &spoken);
     if (watched)
         report_all_given(heap);
     return spoken;
 }
 
 /* set aside what legacy finalizers reach */
-static void set_aside(gc_head *head, gc_link *list)
+/* Who is set aside waits, in the numbers of the tables, until what it
+ * refers to has been set aside too. */
+static void set_aside(gc_object *o, uint32_t *waiting)
 {
-    head->collecting = head->unreachable = false;
-    list_move(list, &head->link);
+    gc_heap *heap = gc_heap_of(o);
+    gc_head *head = head_of(o);
+
+    head->state &= (uint8_t)~COLLECTING;
+    head->unreachable = false;
+    head->apart = true;
+    heap->unreachable--;
+    *gc_refs_of(o) = *waiting;
+    *waiting = gc_index_of(heap, o) + 1;
 }
 
-static void visit_set_aside(void *referent, void *list)
+static void visit_set_aside(void *referent, void *waiting)
 {
-    gc_head *head = referent != NULL ? head_of(referent) : NULL;
-
-    if (head != NULL && head->unreachable)
-        set_aside(head, list);
+    if (referent != NULL && head_of(referent)->unreachable)
+        set_aside(referent, waiting);
 }
 
-void gc_move_legacy_finalizers(gc_heap *heap)
+static void set_legacy_aside(gc_object *o, void *waiting)
 {
-    gc_link *from = &heap->unreachable, *to = &heap->uncollectable;
+    if (o->type->legacy_finalize != NULL)
+        set_aside(o, waiting);
+}
 
-    for (gc_link *l = from->next, *next; l != from; l = next) {
-        next = l->next;
-        if (object_at(l)->type->legacy_finalize != NULL)
-            set_aside((gc_head *)l, to);
+bool gc_move_legacy_finalizers(gc_heap *heap)
+{
+    uint32_t waiting = 0;
+
+    heap->set_aside = false;
+    if (!(heap->features & NOT_PLAIN))
+        return false;
+    gc_each_unreachable(heap, set_legacy_aside, &waiting);
+    heap->set_aside = waiting > 0;
+    while (waiting > 0) {
+        gc_object *o = gc_object_at(heap, waiting - 1);
+
+        waiting = *gc_refs_of(o);
+        gc_traverse(o, visit_set_aside, &waiting);
     }
-    for (gc_link *l = to->next; l != to; l = l->next)
-        gc_traverse(object_at(l), visit_set_aside, to);
+    return heap->set_aside;
 }
 
 /* tell weak references of a collection */
-static void clear_references_to(gc_object *o, gc_link *calling)
+static void call_later(gc_heap *heap, gc_weakref *ref)
+{
+    gc_incref(ref);
+    head_of(ref)->apart = true;
+    ref->next = NULL;
+    if (heap->calling != NULL)
+        heap->last_calling->next = ref;
+    else
+        heap->calling = ref;
+    heap->last_calling = ref;
+}
+
+static void clear_references_to(gc_object *o)
 {
     gc_weakref *r;
 
@@ -124,39 +156,42 @@ static void clear_references_to(gc_object *o, gc_link *calling)
         if (r->callback == NULL || head_of(r)->unreachable
             || r->base.refcount == 0)
             continue;
-        gc_incref(r);
-        list_move(calling, &head_of(r)->link);
+        call_later(gc_heap_of(r), r);
     }
+}
+
+static void clear_weakrefs_of(gc_object *o, void *arg)
+{
+    (void)arg;
+    if (is_weakref(o))
+        gc_forget_referent((gc_weakref *)o);
+    if (o->type->weaklist_offset != 0)
+        clear_references_to(o);
 }
 
 void gc_clear_weakrefs(gc_heap *heap)
 {
-    gc_link *list = &heap->unreachable;
-
-    for (gc_link *l = list->next; l != list; l = l->next) {
-        if (is_weakref(object_at(l)))
-            gc_forget_referent((gc_weakref *)object_at(l));
-        if (object_at(l)->type->weaklist_offset != 0)
-            clear_references_to(object_at(l), &heap->calling);
-    }
+    if (heap->features & NOT_PLAIN)
+        gc_each_unreachable(heap, clear_weakrefs_of, NULL);
 }
 
-size_t gc_handle_callbacks(gc_heap *heap, gc_link *older)
+size_t gc_handle_callbacks(gc_heap *heap, int older)
 {
-    gc_link *calling = &heap->calling;
+    gc_weakref *ref;
     size_t freed = 0;
 
-    while (!list_is_empty(calling)) {
+    while ((ref = heap->calling) != NULL) {
         /* call the first, and see whether it survives */
-        gc_link *l = calling->next;
-        gc_object *ref = object_at(l);
-
-        gc_handle_callback((gc_weakref *)ref);
-        gc_decref(ref);
-        if (calling->next != l)
+        gc_handle_callback(ref);
+        heap->calling = ref->next;
+        ref->next = NULL;
+        if (ref->base.refcount == 1)
             freed++;
+        else if (gc_is_tracked(ref))
+            gc_keep(&ref->base, older);
         else
-            list_move(head_of(ref)->tracked ? older : &heap->immortal, l);
+            head_of(ref)->apart = false;
+        gc_decref(ref);
     }
     return freed;
 }
@@ -206,26 +241,39 @@ bool gc_garbage_append(gc_heap *heap, gc_object *o)
     return true;
 }
 
-size_t gc_handle_legacy_finalizers(gc_heap *heap, gc_link *older)
+typedef struct uncollectable {
+    int older;
+    size_t number;
+} uncollectable;
+
+static void handle_legacy(gc_object *o, void *arg)
 {
-    gc_link *list = &heap->uncollectable;
-    size_t number = 0;
+    gc_heap *heap = gc_heap_of(o);
+    uncollectable *u = arg;
 
+    if (!head_of(o)->apart)
+        return;
+    u->number++;
+    /* report an uncollectable object */
+    char text[80];
+    if (heap->debug & GC_DEBUG_UNCOLLECTABLE)
+        gc_say(heap, "gc: uncollectable <%s>",
+               gc_describe(o, text, sizeof text));
+    if (o->type->legacy_finalize || heap->debug & GC_DEBUG_SAVEALL)
+        gc_garbage_append(heap, o);
+    gc_keep(o, u->older);
+}
+
+size_t gc_handle_legacy_finalizers(gc_heap *heap, int older)
+{
+    uncollectable u = { older, 0 };
+
+    if (!heap->set_aside)
+        return 0;
     gc_hush(heap);
-    for (gc_link *l = list->next; l != list; l = l->next, number++) {
-        gc_object *o = object_at(l);
-
-        /* report an uncollectable object */
-        char text[80];
-        if (heap->debug & GC_DEBUG_UNCOLLECTABLE)
-            gc_say(heap, "gc: uncollectable <%s>",
-                   gc_describe(o, text, sizeof text));
-        if (o->type->legacy_finalize || heap->debug & GC_DEBUG_SAVEALL)
-            gc_garbage_append(heap, o);
-    }
-    list_merge(older, list);
+    gc_each_object(heap, handle_legacy, &u);
     gc_unhush(heap);
-    return number;
+    return u.number;
 }
 
 /* report an error that nobody can be told */

@@ -1,4 +1,4 @@
-/* From chapters 1, 2, 3, 4, 5, 6, 7, 8 and 9 of The Invisible Janitor; made by make tangle. */
+/* From chapters 1, 2, 3, 5, 6, 7, 8, 9 and 10 of The Invisible Janitor; made by make tangle. */
 /* heap.c: heaps, from the first day to the last. */
 #include "internal.h"
 
@@ -18,19 +18,9 @@ gc_heap *gc_heap_new(const gc_options *options)
         return NULL;
     /* fill in the new heap */
     *heap = (gc_heap) { .options = o, .bytes = sizeof *heap };
-    list_init(&heap->objects);
-    list_init(&heap->dead);
-    list_init(&heap->immortal);
-    list_init(&heap->tracked);
-    list_init(&heap->unreachable);
-    for (int g = 0; g < GC_GENERATIONS; g++)
-        list_init(&heap->generations[g].objects);
     gc_set_threshold(heap, 700, 10, 10);
-    list_init(&heap->permanent);
-    list_init(&heap->seen);
-    list_init(&heap->uncollectable);
-    list_init(&heap->calling);
     list_init(&heap->lists);
+    heap->careful = o.stress || o.places;
     return heap;
 }
 
@@ -68,7 +58,7 @@ enum { LEAKS_SHOWN = 10 };
 
 static void report_leak(gc_object *o, void *arg)
 {
-    gc_heap *heap = head_of(o)->heap;
+    gc_heap *heap = gc_heap_of(o);
     gc_place place = gc_get_place(o);
     size_t *shown = arg;
     char text[80], line[16];
@@ -125,6 +115,7 @@ static void report_rows(gc_heap *heap)
 static void bury_the_rest(gc_heap *heap, size_t leaked)
 {
     heap->closing = true;
+    heap->careful++;
     /* report what is still alive */
     size_t shown = 0;
     gc_each_object(heap, report_leak, &shown);
@@ -136,8 +127,6 @@ static void bury_the_rest(gc_heap *heap, size_t leaked)
         gc_each_object(heap, tell_of_leak, &heap->options);
     gc_each_object(heap, destroy, NULL);
     gc_each_object(heap, free_block, NULL);
-    /* free the dead of the checking build */
-    gc_each_in(&heap->dead, free_block, NULL);
 }
 
 static void give_back_heap(gc_heap *heap)
@@ -150,6 +139,7 @@ static void give_back_heap(gc_heap *heap)
         gc_release(heap, heap->garbage,
                    heap->garbage_room * sizeof *heap->garbage);
     gc_clear_free_lists(heap);
+    gc_release_slabs(heap);
     gc_allocator a = heap->options.allocator;
     a.release(a.context, heap, sizeof *heap);
 }

@@ -1,4 +1,4 @@
-/* From chapter 8 of The Invisible Janitor; made by make tangle. */
+/* From chapters 8 and 10 of The Invisible Janitor; made by make tangle. */
 /* inspect.c: who is there, and why. */
 #include "internal.h"
 
@@ -100,25 +100,7 @@ static bool hand_over(listing *l, bool complete, gc_objects *list)
     gc_objects_free(&old);
     return l != NULL && complete;
 }
-
 /* ask who is there */
-bool gc_get_objects(gc_heap *heap, int generation, gc_objects *list)
-{
-    bool all = generation == -1, done = all
-        || (generation >= 0 && generation < GC_GENERATIONS);
-    listing *l = begin_listing(heap);
-
-    for (int g = 0; done && g < GC_GENERATIONS; g++) {
-        gc_link *objects = &heap->generations[g].objects;
-
-        if (!all && g != generation)
-            continue;
-        for (gc_link *o = objects->next; o != objects; o = o->next)
-            done = done && list_object(&l, object_at(o));
-    }
-    return hand_over(l, done, list);
-}
-
 typedef struct query {
     listing *listing;
     bool found, failed;
@@ -130,6 +112,24 @@ static void visit_referent(void *referent, void *arg)
 
     if (referent != NULL && !q->failed)
         q->failed = !list_object(&q->listing, referent);
+}
+
+static void list_one(gc_object *o, void *arg)
+{
+    visit_referent(o, arg);
+}
+
+bool gc_get_objects(gc_heap *heap, int generation, gc_objects *list)
+{
+    bool all = generation == -1, one = generation >= 0
+        && generation < GC_GENERATIONS;
+    query q = { begin_listing(heap), false, !all && !one };
+
+    q.failed |= q.listing == NULL;
+    for (int g = 0; g < GC_GENERATIONS && !q.failed; g++)
+        if (all || g == generation)
+            gc_each_of(heap, g, list_one, &q);
+    return hand_over(q.listing, !q.failed, list);
 }
 
 bool gc_get_referents(void *const objects[], size_t number,
@@ -185,7 +185,7 @@ bool gc_get_referrers(void *const objects[], size_t number,
     q.listing = begin_listing(heap);
     want(objects, number, true);
     for (int g = 0; g < GC_GENERATIONS; g++)
-        gc_each_in(&heap->generations[g].objects, add_referrer, &q);
+        gc_each_of(heap, g, add_referrer, &q);
     want(objects, number, false);
     return hand_over(q.listing, !q.failed, list);
 }
@@ -220,16 +220,16 @@ bool gc_by_type(gc_heap *heap, const char *name, size_t limit,
 static void copy_count(gc_object *o, void *arg)
 {
     (void)arg;
-    head_of(o)->gc_refs = saturated(o->refcount);
+    *gc_refs_of(o) = saturated(o->refcount);
 }
 
 static void visit_subtract(void *referent, void *heap)
 {
-    gc_head *head = referent != NULL ? head_of(referent) : NULL;
-
-    if (head != NULL && head->heap == heap
-        && head->gc_refs > 0 && head->gc_refs < UINT32_MAX)
-        head->gc_refs--;
+    if (referent == NULL || gc_heap_of(referent) != heap)
+        return;
+    uint32_t *refs = gc_refs_of(referent);
+    if (*refs > 0 && *refs < UINT32_MAX)
+        --*refs;
 }
 
 static void subtract(gc_object *o, void *heap)
@@ -268,7 +268,7 @@ static const size_t NONE = SIZE_MAX;
 
 static void take_step(search *s, gc_object *o, size_t from)
 {
-    head_of(o)->gc_refs = SEEN;
+    *gc_refs_of(o) = SEEN;
     s->steps[s->length++] = (step) { o, from };
 }
 
@@ -276,11 +276,11 @@ static void visit_step(void *referent, void *arg)
 {
     search *s = arg;
 
-    if (referent == NULL || head_of(referent)->heap != s->heap)
+    if (referent == NULL || gc_heap_of(referent) != s->heap)
         return;
     if (referent == s->target && s->end == NONE)
         s->end = s->at;
-    if (head_of(referent)->gc_refs == 0)
+    if (*gc_refs_of(referent) == 0)
         take_step(s, referent, s->at);
 }
 
@@ -325,7 +325,7 @@ static void begin_at_roots(gc_object *o, void *arg)
 {
     search *s = arg;
 
-    if (head_of(o)->gc_refs > 0)
+    if (*gc_refs_of(o) > 0)
         take_step(s, o, NONE);
 }
 
@@ -336,7 +336,7 @@ bool gc_find_chain(void *object, gc_objects *chain)
     if (!search_begin(&s, object))
         return hand_over(s.listing, false, chain);
     count_outside(s.heap);
-    s.at_once = head_of(object)->gc_refs > 0;
+    s.at_once = *gc_refs_of(object) > 0;
     if (!s.at_once) {
         gc_each_object(s.heap, begin_at_roots, &s);
         search_run(&s);
@@ -347,7 +347,7 @@ bool gc_find_chain(void *object, gc_objects *chain)
 static void unmark(gc_object *o, void *arg)
 {
     (void)arg;
-    head_of(o)->gc_refs = 0;
+    *gc_refs_of(o) = 0;
 }
 
 bool gc_find_cycle(void *object, gc_objects *cycle)
@@ -436,7 +436,6 @@ void gc_print_chain(const gc_objects *chain, FILE *out)
     if (heap != NULL)
         gc_unhush(heap);
 }
-
 /* draw the neighbours */
 typedef struct picture {
     gc_heap *heap;
@@ -448,27 +447,27 @@ typedef struct picture {
 
 static void include(picture *p, gc_object *o)
 {
-    if (head_of(o)->gc_refs > 0 || p->length == p->limit)
+    if (*gc_refs_of(o) > 0 || p->length == p->limit)
         return;
     p->objects[p->length++] = o;
-    head_of(o)->gc_refs = (uint32_t)p->length;
+    *gc_refs_of(o) = (uint32_t)p->length;
 }
 
 static void visit_include(void *referent, void *arg)
 {
     picture *p = arg;
 
-    if (referent != NULL && head_of(referent)->heap == p->heap)
+    if (referent != NULL && gc_heap_of(referent) == p->heap)
         include(p, referent);
 }
 
 static void visit_drawn(void *referent, void *arg)
 {
     picture *p = arg;
-    gc_head *head = referent != NULL ? head_of(referent) : NULL;
 
-    if (head != NULL && head->heap == p->heap
-        && head->gc_refs > 0 && head->gc_refs <= p->level)
+    if (referent != NULL && gc_heap_of(referent) == p->heap
+        && *gc_refs_of(referent) > 0
+        && *gc_refs_of(referent) <= p->level)
         p->referrer = true;
 }
 
@@ -477,7 +476,7 @@ static void include_referrer(gc_object *o, void *arg)
     picture *p = arg;
 
     p->referrer = false;
-    if (head_of(o)->gc_refs == 0)
+    if (*gc_refs_of(o) == 0)
         gc_traverse(o, visit_drawn, p);
     if (p->referrer)
         include(p, o);
@@ -502,12 +501,12 @@ typedef struct arrow {
 static void write_arrow(const char *name, gc_object *to, void *arg)
 {
     arrow *a = arg;
-    bool here = head_of(to)->heap == a->heap
-        && head_of(to)->gc_refs > 0;
+    bool here = gc_heap_of(to) == a->heap
+        && *gc_refs_of(to) > 0;
 
     if (here)
         fprintf(a->out, "n%u -> n%u [label=\"%s\"];\n", a->from,
-                (unsigned)head_of(to)->gc_refs,
+                (unsigned)*gc_refs_of(to),
                 strcmp(name, "-") == 0 ? "" : name);
     else
         a->hidden++;

@@ -1,52 +1,54 @@
-/* From chapters 1, 2, 3, 4, 5, 6, 7, 8 and 9 of The Invisible Janitor; made by make tangle. */
+/* From chapters 1, 3, 4, 7 and 10 of The Invisible Janitor; made by make tangle. */
 /* object.c: what an object is made of. */
 #include "internal.h"
 
 /* memory for an object */
 /* how large the block of an object is */
-/* The bytes of an object with its head. 0 if they are too many, or
- * if items are wanted of a type that has none. */
-static size_t block_size(const gc_type *type, size_t length)
+/* The bytes of an object, with what is in front of it. 0 if they are
+ * too many, or if items are wanted of a type that has none. */
+static size_t block_size(const gc_heap *heap, const gc_type *type,
+                         size_t length)
 {
-    size_t fixed = sizeof(gc_head) + type->size;
+    size_t fixed = gc_front_of(heap) + type->size;
 
     if (length == 0)
         return fixed;
     if (type->item_size == 0
-        || length > (PTRDIFF_MAX - fixed) / type->item_size)
+        || length > (PTRDIFF_MAX - SLAB_SIZE - fixed) / type->item_size)
         return 0;
     return fixed + length * type->item_size;
 }
 
 /* take and give back the block of an object */
+enum { PAIR = 2 * sizeof(gc_object *) };
+
 gc_object *gc_allocate_object(gc_heap *heap, const gc_type *type,
                               size_t length)
 {
-    size_t size = block_size(type, length), front = gc_front_of(heap);
-    char *block = size > 0 ? gc_take_block(heap, size + front) : NULL;
+    size_t size = block_size(heap, type, length);
+    char *slot = size > 0
+        ? gc_take_slot(heap, size, type->size % PAIR == 0) : NULL;
 
-    if (block == NULL)
+    if (slot == NULL)
         return NULL;
-    memset(block, 0, size + front);
-    gc_head *head = (gc_head *)(void *)(block + front);
-    head->heap = heap;
-    return (gc_object *)(head + 1);
+    gc_wipe(slot, size);
+    gc_object *o = (gc_object *)(void *)(slot + gc_front_of(heap));
+    *head_of(o) = (gc_head) { 0 };
+    return o;
 }
 
 void gc_release_object(gc_object *o)
 {
-    gc_heap *heap = head_of(o)->heap;
-    char *block = (char *)head_of(o) - gc_front_of(heap);
+    gc_slab *s = slab_of(o);
 
-    gc_give_block(heap, block, block_size(o->type, gc_length(o))
-                                   + gc_front_of(heap));
+    gc_give_slot(s, (char *)o - gc_front_of(s->heap));
 }
 
 /* how many bytes an object takes */
 size_t gc_bytes_of(const gc_object *o)
 {
-    size_t size = block_size(o->type, gc_length(o))
-        + gc_front_of(head_of(o)->heap);
+    const gc_slab *s = slab_of(o);
+    size_t size = s->size + sizeof(gc_head) + sizeof(uint32_t);
 
     if (o->type->owned_bytes != NULL)
         size += o->type->owned_bytes(o);
@@ -54,24 +56,25 @@ size_t gc_bytes_of(const gc_object *o)
 }
 
 /* put an object on its list */
-/* Put an object that is on no list on the one it belongs to. */
+/* Let an object that nobody knew be one of the living. */
 void gc_adopt(gc_heap *heap, gc_object *o)
 {
-    gc_link *list = &heap->objects;
+    gc_slab *s = slab_of(o);
 
-    /* choose another list for some objects */
-    head_of(o)->tracked = has_references(o->type);
-    if (head_of(o)->tracked)
-        list = &heap->generations[0].objects;
-    list_append(list, &head_of(o)->link);
+    if (has_references(o->type)) {
+        s->heads[gc_slot_of(s, o)].state = ALIVE | TRACKED;
+        heap->tables.youngest[s->number] = 0;
+    } else {
+        s->heads[gc_slot_of(s, o)].state = ALIVE;
+    }
 }
 
 /* free an object */
-/* Give back what an object owns, and then its memory. It is on no
- * list any more. */
+/* Give back what an object owns, and then its memory. It is none of
+ * the living any more. */
 void gc_finish(gc_object *o)
 {
-    gc_heap *heap = head_of(o)->heap;
+    gc_heap *heap = gc_heap_of(o);
 
     if (o->type->destroy != NULL) {
         heap->destroying++;
@@ -85,60 +88,126 @@ void gc_finish(gc_object *o)
     /* in the checking build, keep the dead */
     if (CHECKING) {
         head_of(o)->dead = true;
-        list_append(&heap->dead, &head_of(o)->link);
+        slab_of(o)->used--; /* but the slot stays taken */
         return;
     }
     gc_release_object(o);
 }
 
 /* visit every object */
-void gc_each_in(gc_link *list, gc_object_fn *fn, void *arg)
-{
-    gc_link *next;
+/* Call fn for those whose state has what is wanted, and who are
+ * garbage, or are not, or either. */
+/* Call fn for those whose state has what is wanted, and who are
+ * garbage, or are not, or either. */
+typedef struct wanted {
+    uint8_t mask, state;
+    bool home, garbage;
+} wanted;
 
-    for (gc_link *l = list->next; l != list; l = next) {
-        next = l->next;
-        fn(object_at(l), arg);
+static bool is_wanted(const gc_head *head, const wanted *w)
+{
+    bool away = head->unreachable || head->apart;
+
+    return (head->state & w->mask) == w->state
+        && (away ? w->garbage : w->home);
+}
+
+static void each(gc_heap *heap, wanted w, gc_object_fn *fn, void *arg)
+{
+    struct gc_tables *t = &heap->tables;
+
+    for (size_t n = 0; n < t->slabs; n++) {
+        if (t->rows[n].first == NULL)
+            continue;
+        gc_slab *s = slab_of(t->rows[n].first);
+        for (size_t i = 0; i < s->fresh && s->used > 0; i++)
+            if (is_wanted(&s->heads[i], &w))
+                fn((gc_object *)(void *)(t->rows[n].first
+                                         + i * s->size), arg);
     }
 }
 
 void gc_each_object(gc_heap *heap, gc_object_fn *fn, void *arg)
 {
-    gc_each_in(&heap->objects, fn, arg);
-    /* visit the objects on the other lists */
-    gc_each_in(&heap->immortal, fn, arg);
-    gc_each_in(&heap->tracked, fn, arg);
-    gc_each_in(&heap->unreachable, fn, arg);
-    for (int g = 0; g < GC_GENERATIONS; g++)
-        gc_each_in(&heap->generations[g].objects, fn, arg);
-    gc_each_in(&heap->permanent, fn, arg);
-    gc_each_in(&heap->seen, fn, arg);
-    gc_each_in(&heap->uncollectable, fn, arg);
-    gc_each_in(&heap->calling, fn, arg);
-}
-
-size_t gc_list_size(const gc_link *list)
-{
-    size_t size = 0;
-
-    for (const gc_link *l = list->next; l != list; l = l->next)
-        size++;
-    return size;
+    each(heap, (wanted) { ALIVE, ALIVE, true, true }, fn, arg);
 }
 
 void gc_each_at_home(gc_heap *heap, gc_object_fn *fn, void *arg)
 {
-    gc_each_in(&heap->objects, fn, arg);
-    gc_each_in(&heap->immortal, fn, arg);
-    for (int g = 0; g < GC_GENERATIONS; g++)
-        gc_each_in(&heap->generations[g].objects, fn, arg);
-    gc_each_in(&heap->permanent, fn, arg);
+    each(heap, (wanted) { ALIVE, ALIVE, true, false }, fn, arg);
+}
+
+void gc_each_of(gc_heap *heap, int g, gc_object_fn *fn, void *arg)
+{
+    each(heap, (wanted) { ALIVE | TRACKED | GENERATION,
+                          (uint8_t)(ALIVE | TRACKED | g), true, false },
+         fn, arg);
+}
+
+static void count_one(gc_object *o, void *size)
+{
+    (void)o;
+    ++*(size_t *)size;
+}
+
+size_t gc_size_of(gc_heap *heap, int g)
+{
+    size_t size = 0;
+
+    gc_each_of(heap, g, count_one, &size);
+    return size;
+}
+
+/* visit the garbage */
+/* Call fn for those that are garbage, if they still are. It may
+ * free anything. */
+static void each_in_word(gc_heap *heap, size_t n, size_t w,
+                         gc_object_fn *fn, void *arg)
+{
+    struct gc_tables *t = &heap->tables;
+    uint64_t bits = t->zero[t->rows[n].base / 64 + w];
+
+    for (; bits != 0; bits &= bits - 1) {
+        size_t i = 64 * w + (size_t)__builtin_ctzll(bits);
+        gc_object *o;
+
+        if (t->rows[n].first == NULL)
+            return;
+        o = (gc_object *)(void *)(t->rows[n].first
+                                  + i * t->rows[n].size);
+        if (head_of(o)->unreachable)
+            fn(o, arg);
+    }
+}
+
+void gc_each_unreachable(gc_heap *heap, gc_object_fn *fn, void *arg)
+{
+    for (size_t n = 0; n < heap->tables.slabs; n++) {
+        size_t words = heap->tables.touched[n]
+            ? (slab_of(heap->tables.rows[n].first)->fresh + 63) / 64
+            : 0;
+
+        for (size_t w = 0; w < words && heap->tables.touched[n]; w++)
+            each_in_word(heap, n, w, fn, arg);
+    }
+}
+
+/* An object that was to be garbage lives, in a generation. */
+void gc_keep(gc_object *o, int g)
+{
+    gc_head *head = head_of(o);
+
+    head->state = (uint8_t)(ALIVE | TRACKED | g);
+    gc_heap_of(o)->unreachable -= head->unreachable;
+    head->unreachable = head->apart = false;
+    if (gc_heap_of(o)->tables.youngest[slab_of(o)->number] > g)
+        gc_heap_of(o)->tables.youngest[slab_of(o)->number] = (uint8_t)g;
 }
 
 /* answer questions */
 gc_heap *gc_heap_of(const void *object)
 {
-    return head_of(object)->heap;
+    return slab_of(object)->heap;
 }
 
 void *gc_items(const void *object)
@@ -192,7 +261,7 @@ const char *gc_type_error(const gc_type *type)
 
 bool gc_is_tracked(const void *object)
 {
-    return head_of(object)->tracked;
+    return head_of(object)->state & TRACKED;
 }
 
 bool gc_is_finalized(const void *object)
@@ -203,7 +272,7 @@ bool gc_is_finalized(const void *object)
 /* ask the type about its objects */
 static bool ask_equal(gc_object *o, gc_object *other)
 {
-    gc_heap *heap = head_of(o)->heap;
+    gc_heap *heap = gc_heap_of(o);
 
     heap->busy++;
     bool equal = o->type->equal(o, other);
@@ -213,7 +282,7 @@ static bool ask_equal(gc_object *o, gc_object *other)
 
 static bool ask_hash(gc_object *o, size_t *hash)
 {
-    gc_heap *heap = head_of(o)->heap;
+    gc_heap *heap = gc_heap_of(o);
 
     heap->busy++;
     bool hashed = o->type->hash(o, hash);
@@ -244,7 +313,7 @@ bool gc_hash(void *object, size_t *hash)
 
 void *gc_note_place(void *object, gc_place place)
 {
-    if (object != NULL && head_of(object)->heap->options.places
+    if (object != NULL && gc_heap_of(object)->options.places
         && gc_place_of(object)->file == NULL)
         *gc_place_of(object) = place;
     return object;
@@ -252,7 +321,7 @@ void *gc_note_place(void *object, gc_place place)
 
 gc_place gc_get_place(const void *object)
 {
-    if (!head_of(object)->heap->options.places)
+    if (!gc_heap_of(object)->options.places)
         return (gc_place) { NULL, 0 };
     return *gc_place_of(object);
 }

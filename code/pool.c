@@ -1,4 +1,4 @@
-/* From chapter 9 of The Invisible Janitor; made by make tangle. */
+/* From chapters 9 and 10 of The Invisible Janitor; made by make tangle. */
 /* pool.c: objects that are used again. */
 #include "internal.h"
 
@@ -160,10 +160,8 @@ void *gc_pool_get(gc_pool *pool)
         if (gc_refcount(o) > 1)
             continue;
         /* track it again, if it was not looked at any more */
-        if (has_references(o->type) && !gc_is_tracked(o)) {
-            list_remove(&head_of(o)->link);
+        if (has_references(o->type) && !gc_is_tracked(o))
             gc_adopt(heap, o);
-        }
         return gc_new_ref(o);
     }
     return NULL;

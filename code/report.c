@@ -1,4 +1,4 @@
-/* From chapters 1 and 8 of The Invisible Janitor; made by make tangle. */
+/* From chapters 1 and 10 of The Invisible Janitor; made by make tangle. */
 /* report.c: what the library has to say. */
 #include "internal.h"
 #include <stdarg.h>
@@ -58,7 +58,7 @@ _Noreturn void gc_stop(const gc_object *o, const char *format, ...)
     va_end(args);
     /* say where the object was made */
     char line[16];
-    if (o != NULL && head_of(o)->heap->options.places
+    if (o != NULL && gc_heap_of(o)->options.places
         && gc_place_of(o)->file != NULL)
         fprintf(stderr, ", made at %s%s", gc_place_of(o)->file,
                 gc_line_of(*gc_place_of(o), line));

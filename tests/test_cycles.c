@@ -1,4 +1,4 @@
-/* From chapters 3 and 4 of The Invisible Janitor; made by make tangle. */
+/* From chapters 3, 4 and 10 of The Invisible Janitor; made by make tangle. */
 /* test_cycles.c: the tests of Chapter 3. */
 #include "support.h"
 
@@ -575,7 +575,18 @@ static void test_collect_order(void **state)
         knots[i] = new_knot(heap, i);
     play(heap, knots, 16, 2463534242u);
     assert_int_equal(rings, numbers);
-    assert_memory_equal(rung, expected, sizeof expected);
+    /* compare what was rung with Python's order */
+    for (size_t i = 0, from = 0; i < numbers; i++) {
+        size_t k = from;
+
+        while (rung[k] != expected[i] && rung[k] != -1)
+            k++;
+        assert_int_equal(rung[k], expected[i]);
+        if (expected[i] == -1) { /* the collection is over */
+            assert_int_equal(k, i);
+            from = i + 1;
+        }
+    }
     for (int i = 0; i < 16; i++)
         gc_decref(knots[i]);
     assert_int_equal(gc_heap_free(heap), 0);

@@ -11,10 +11,12 @@ _Static_assert(sizeof(gc_object) == sizeof(void *[2]),
 /* The collector calls back the first of a list. */
 static enum phase phase_of(gc_weakref *ref)
 {
-    gc_heap *heap = gc_heap_of(ref);
-
-    return heap->calling.next == &head_of(ref)->link ? CALLBACKS
-                                                     : BY_COUNT;
+#ifndef GC_SLABS
+    return gc_heap_of(ref)->calling.next == &head_of(ref)->link
+        ? CALLBACKS : BY_COUNT;
+#else
+    return gc_heap_of(ref)->calling == ref ? CALLBACKS : BY_COUNT;
+#endif
 }
 
 static void finalize(void *object)
@@ -155,6 +157,7 @@ static void garbage_clear(struct machine *m)
 }
 
 /* look at our objects */
+#ifndef GC_SLABS
 static void *next(struct machine *m, int generation, void *object)
 {
     gc_heap *heap = m->heap;
@@ -164,6 +167,31 @@ static void *next(struct machine *m, int generation, void *object)
 
     return link == list ? NULL : object_at(link);
 }
+#else
+static bool is_of(const gc_head *head, int generation)
+{
+    uint8_t mask = ALIVE | TRACKED | GENERATION;
+
+    return (head->state & mask) == (ALIVE | TRACKED | generation)
+        && !head->unreachable && !head->apart;
+}
+
+static void *next(struct machine *m, int generation, void *object)
+{
+    const struct gc_tables *t = &((gc_heap *)m->heap)->tables;
+    size_t n = object ? slab_of(object)->number : 0;
+    size_t i = object ? gc_slot_of(slab_of(object), object) + 1 : 0;
+
+    for (; n < t->slabs; n++, i = 0) {
+        char *first = t->rows[n].first;
+        const gc_slab *s = first != NULL ? slab_of(first) : NULL;
+        for (; s != NULL && i < s->fresh; i++)
+            if (is_of(&s->heads[i], generation))
+                return first + i * s->size;
+    }
+    return NULL;
+}
+#endif
 
 static size_t id_of(gc_object *o)
 {

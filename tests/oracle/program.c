@@ -101,8 +101,7 @@ static bool assigns(unsigned code)
 
 static bool is_tame(unsigned code)
 {
-    return code == NOTHING || code == HOLD || code == SHED
-        || code == COLLECT;
+    return code == NOTHING || code == HOLD || code == SHED;
 }
 
 /* Some operands are small numbers. */
