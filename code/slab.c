@@ -485,6 +485,7 @@ static void *take_large(gc_heap *heap, size_t size)
     enter(heap, &heap->tables, s, 0, false);
     s->fresh = s->used = 1;
     s->heads[0] = (gc_head) { 0 };
+    ASAN_UNPOISON_MEMORY_REGION((char *)s + SLAB_FIRST, size);
     return (char *)s + SLAB_FIRST;
 }
 

@@ -27,11 +27,11 @@ static const gc_type numbers_type = {
 static void test_items(void **state)
 {
     gc_heap *heap = gc_heap_new(NULL);
-    gc_var_object *v = gc_new_var(heap, &numbers_type, 1000);
+    gc_var_object *v = gc_new_var(heap, &numbers_type, 3000);
     long *items = gc_items(v);
 
     (void)state;
-    assert_int_equal(v->length, 1000);
+    assert_int_equal(v->length, 3000);
     assert_ptr_equal(items, v + 1);
     for (size_t i = 0; i < v->length; i++)
         assert_int_equal(items[i], 0);
