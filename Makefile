@@ -456,6 +456,37 @@ page: $(press)/tangled $(asked_too:%=build/%/programs) \
 	test -n '$(chosen)' || { echo 'which? make page CH=3' >&2; exit 1; }
 	$(press)/weave build $(CH)
 
+# ---- heaps to touch, in the browser ------------------------------
+
+live   := build/live
+stirred := ch02 ch03 ch04 ch05 ch06 ch07
+driver := $(addprefix $(press)/,live-stage live.c hear.c hear.h)
+$(driver) $(press)/live-puzzles $(press)/live-puzzles.awk \
+    $(press)/puzzle.c $(press)/live.js $(press)/live.css: $(press)/tangled ;
+
+.PHONY: live
+live: $(stirred:%=$(live)/%.js) $(live)/live.js $(live)/live.css \
+        $(live)/layout.js $(live)/puzzles.js
+$(stirred:%=$(live)/%.js): $(live)/%.js: build/%/tangled $(driver)
+	mkdir -p $(live) build/driver
+	$(press)/live-stage $* $@
+$(live)/live.js $(live)/live.css: $(live)/%: $(press)/%
+	mkdir -p $(live)
+	install -m 644 $< $@
+$(live)/puzzles.js: $(press)/live-puzzles $(press)/live-puzzles.awk \
+        $(press)/puzzle.c build/$(last)/libjanitor.a
+	mkdir -p $(live) build/driver build/exercises
+	$(press)/live-puzzles $@ $(last)
+build/$(last)/libjanitor.a: build/$(last)/programs ;
+# The boxes are arranged by dagre, of npm.
+dagre := @dagrejs/dagre@3.1.3
+$(live)/layout.js:
+	npm install --silent --no-audit --no-fund --no-save \
+	    --prefix build/driver $(dagre)
+	mkdir -p $(live)
+	grep -v '^//# sourceMapping' > $@ \
+	    build/driver/node_modules/@dagrejs/dagre/dist/dagre.min.js
+
 # ---- the gates of "make check" -----------------------------------
 
 gates := check-roots check-layout check-warnings check-asan \
