@@ -59,7 +59,9 @@ for_book  := pandoc lualatex:texlive-luatex lmodern.sty:lmodern \
              hyph_en_GB.dic:hyphen-en-gb \
              objgraph.py:python3-objgraph \
              memory_profiler.py:python3-memory-profiler
-for_check := clang valgrind python3 g++ tmux
+for_live  := clang wasm-ld:lld libc.a:wasi-libc node:nodejs npm \
+             libclang_rt.builtins-wasm32.a:libclang-rt-14-dev-wasm32
+for_check := clang valgrind python3 g++ tmux $(for_live)
 # What check-ports would like; it goes on without.
 for_ports := gnu/stubs-32.h:gcc-12-multilib musl-gcc:musl-tools \
              qemu-s390x:qemu-user \
@@ -73,6 +75,7 @@ needs := $(if $(filter-out deps help clean,$(goals)),$(for_code)) \
          $(if $(filter debug,$(goals)),gdb) \
          $(if $(filter book page sheet check check-book check-printed,\
              $(goals)),$(for_book)) \
+         $(if $(filter live,$(goals)),$(for_live)) \
          $(if $(filter watch check check-watch,$(goals)),\
              $(for_watch)) \
          $(if $(filter check check-%,$(goals)),$(for_check)) \
@@ -96,6 +99,8 @@ for need in $(needs); do tool=$${need%%:*}; \
     *.h) echo "#include <$$tool>" | gcc -E -x c - ;; \
     *.sty|*.cls) kpsewhich $$tool ;; \
     *.py) /usr/bin/python3 -c "import $${tool%.py}" ;; \
+    *.a) find /usr/lib/llvm-* /usr/lib/wasm32-wasi -name $$tool | \
+        grep . ;; \
     *.dic) find /usr/share/hyphen -name $$tool | grep . ;; \
     *.otf|*.ttf) find -L $(fonts) -name $$tool | grep . ;; \
     *) command -v $$tool ;; \
@@ -462,7 +467,7 @@ live   := build/live
 stirred := ch02 ch03 ch04 ch05 ch06 ch07
 driver := $(addprefix $(press)/,live-stage live.c hear.c hear.h)
 $(driver) $(press)/live-puzzles $(press)/live-puzzles.awk \
-    $(press)/puzzle.c $(press)/live.js $(press)/live.css: $(press)/tangled ;
+    $(press)/puzzle.c $(press)/try-live $(press)/live.js $(press)/live.css: $(press)/tangled ;
 
 .PHONY: live
 live: $(stirred:%=$(live)/%.js) $(live)/live.js $(live)/live.css \
@@ -494,7 +499,7 @@ gates := check-roots check-layout check-warnings check-asan \
          check-golden check-records check-visit \
          check-oracle check-exercises check-watch check-puzzles \
          check-book check-printed check-readme check-floors \
-         check-cxx check-gates
+         check-cxx check-live check-gates
 .PHONY: $(gates)
 ifneq (,$(filter check check-%,$(goals)))
 rules := $(shell sed -n 's/^\(check-[a-z]*\):.*/\1/p' Makefile | \
@@ -638,6 +643,14 @@ check-readme: book
 	cmp -s build/readme.svg figures/readme.svg || { echo \
 	    'figures/readme.svg: the program draws build/readme.svg' \
 	    'instead; copy it there' >&2; exit 1; }
+
+# The live heaps of the pages: the library, and no other?
+check-live: live $(stirred:%=build/driver/%) $(press)/try-live
+	$(press)/try-live
+	SPOIL=1 $(press)/try-live > /dev/null
+$(stirred:%=build/driver/%): build/driver/%: build/%/programs $(driver)
+	mkdir -p $(@D)
+	$(press)/live-stage $* $@
 
 check-gates: $(press)/tangled
 	$(press)/gates
