@@ -467,7 +467,8 @@ live   := build/live
 stirred := ch02 ch03 ch04 ch05 ch06 ch07
 driver := $(addprefix $(press)/,live-stage live.c hear.c hear.h)
 $(driver) $(press)/live-puzzles $(press)/live-puzzles.awk \
-    $(press)/puzzle.c $(press)/try-live $(press)/live.js $(press)/live.css: $(press)/tangled ;
+    $(press)/puzzle.c $(press)/try-live $(press)/try-live-page \
+    $(press)/live.js $(press)/live.css: $(press)/tangled ;
 
 .PHONY: live
 live: $(stirred:%=$(live)/%.js) $(live)/live.js $(live)/live.css \
@@ -648,6 +649,9 @@ check-readme: book
 check-live: live $(stirred:%=build/driver/%) $(press)/try-live
 	$(press)/try-live
 	SPOIL=1 $(press)/try-live > /dev/null
+.PHONY: test-live
+test-live: live $(stirred:%=build/%/programs) $(press)/try-live-page
+	$(press)/try-live-page
 $(stirred:%=build/driver/%): build/driver/%: build/%/programs $(driver)
 	mkdir -p $(@D)
 	$(press)/live-stage $* $@
