@@ -18,6 +18,8 @@
 #: make puzzle CH=3   who survives? with SEED=42, OUT=heap.pdf
 #: make sheet CH=4    N=10 of them on paper, with answers
 #: make oracle        compare with CPython: SEED, OPS, SEEDS, ORDER=list
+#: make live          heaps to touch in a browser, in build/live/
+#: make test-live     try them in one, by hand and by key
 #: make measure       ask the clock again, for figures/measured/
 #: make tangle        write code/ and tests/ from the chapters
 #: make accept        let what is printed differently be right
@@ -59,8 +61,9 @@ for_book  := pandoc lualatex:texlive-luatex lmodern.sty:lmodern \
              hyph_en_GB.dic:hyphen-en-gb \
              objgraph.py:python3-objgraph \
              memory_profiler.py:python3-memory-profiler
+clang_is  := $(or $(shell clang -dumpversion 2>&- | cut -d. -f1),14)
 for_live  := clang wasm-ld:lld libc.a:wasi-libc node:nodejs npm \
-             libclang_rt.builtins-wasm32.a:libclang-rt-14-dev-wasm32
+             libclang_rt.builtins-wasm32.a:libclang-rt-$(clang_is)-dev-wasm32
 for_check := clang valgrind python3 g++ tmux $(for_live)
 # What check-ports would like; it goes on without.
 for_ports := gnu/stubs-32.h:gcc-12-multilib musl-gcc:musl-tools \
