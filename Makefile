@@ -488,13 +488,14 @@ $(live)/puzzles.js: $(press)/live-puzzles $(press)/live-puzzles.awk \
 	$(press)/live-puzzles $@ $(last)
 build/$(last)/libjanitor.a: build/$(last)/programs ;
 # The boxes are arranged by dagre, of npm.
-dagre := @dagrejs/dagre@3.1.3
+dagre := build/npm/node_modules/@dagrejs/dagre/dist/dagre.min.js
 $(live)/layout.js:
-	npm install --silent --no-audit --no-fund --no-save \
-	    --prefix build/driver $(dagre)
+	test -e $(dagre) || npm install --silent --no-audit --no-fund \
+	    --no-save --prefix build/npm @dagrejs/dagre@3.1.3
 	mkdir -p $(live)
-	grep -v '^//# sourceMapping' > $@ \
-	    build/driver/node_modules/@dagrejs/dagre/dist/dagre.min.js
+	cat $(dagre).LEGAL.txt $(dagre) | \
+	    grep -v '^//# sourceMapping' > $@.new
+	mv $@.new $@
 
 # ---- the gates of "make check" -----------------------------------
 
