@@ -19,6 +19,8 @@
 #: make sheet CH=4    N=10 of them on paper, with answers
 #: make oracle        compare with CPython: SEED, OPS, SEEDS, ORDER=list
 #: make bench         time it beside CPython, Lua and others
+#: make live          heaps to touch in a browser, in build/live/
+#: make test-live     try them in one, by hand and by key
 #: make measure       ask the clock again, for figures/measured/
 #: make tangle        write code/ and tests/ from the chapters
 #: make accept        let what is printed differently be right
@@ -60,7 +62,10 @@ for_book  := pandoc lualatex:texlive-luatex lmodern.sty:lmodern \
              hyph_en_GB.dic:hyphen-en-gb \
              objgraph.py:python3-objgraph \
              memory_profiler.py:python3-memory-profiler
-for_check := clang valgrind python3 g++ tmux
+clang_is  := $(or $(shell clang -dumpversion 2>&- | cut -d. -f1),14)
+for_live  := clang wasm-ld:lld libc.a:wasi-libc node:nodejs npm \
+             libclang_rt.builtins-wasm32.a:libclang-rt-$(clang_is)-dev-wasm32
+for_check := clang valgrind python3 g++ tmux $(for_live)
 # What check-ports would like; it goes on without.
 for_ports := gnu/stubs-32.h:gcc-12-multilib musl-gcc:musl-tools \
              qemu-s390x:qemu-user \
@@ -74,6 +79,7 @@ needs := $(if $(filter-out deps help clean,$(goals)),$(for_code)) \
          $(if $(filter debug,$(goals)),gdb) \
          $(if $(filter book page sheet check check-book check-printed,\
              $(goals)),$(for_book)) \
+         $(if $(filter live,$(goals)),$(for_live)) \
          $(if $(filter watch check check-watch,$(goals)),\
              $(for_watch)) \
          $(if $(filter check check-%,$(goals)),$(for_check)) \
@@ -97,6 +103,8 @@ for need in $(needs); do tool=$${need%%:*}; \
     *.h) echo "#include <$$tool>" | gcc -E -x c - ;; \
     *.sty|*.cls) kpsewhich $$tool ;; \
     *.py) /usr/bin/python3 -c "import $${tool%.py}" ;; \
+    *.a) find /usr/lib/llvm-* /usr/lib/wasm32-wasi -name $$tool | \
+        grep . ;; \
     *.dic) find /usr/share/hyphen -name $$tool | grep . ;; \
     *.otf|*.ttf) find -L $(fonts) -name $$tool | grep . ;; \
     *) command -v $$tool ;; \
@@ -479,6 +487,39 @@ page: $(press)/tangled $(asked_too:%=build/%/programs) \
 	test -n '$(chosen)' || { echo 'which? make page CH=3' >&2; exit 1; }
 	$(press)/weave build $(CH)
 
+# ---- heaps to touch, in the browser ------------------------------
+
+live   := build/live
+stirred := ch02 ch03 ch04 ch05 ch06 ch07
+driver := $(addprefix $(press)/,live-stage live.c hear.c hear.h)
+$(driver) $(press)/live-puzzles $(press)/live-puzzles.awk \
+    $(press)/puzzle.c $(press)/try-live $(press)/try-live-page \
+    $(press)/live.js $(press)/live.css: $(press)/tangled ;
+
+.PHONY: live
+live: $(stirred:%=$(live)/%.js) $(live)/live.js $(live)/live.css \
+        $(live)/layout.js $(live)/puzzles.js
+$(stirred:%=$(live)/%.js): $(live)/%.js: build/%/tangled $(driver)
+	mkdir -p $(live) build/driver
+	$(press)/live-stage $* $@
+$(live)/live.js $(live)/live.css: $(live)/%: $(press)/%
+	mkdir -p $(live)
+	install -m 644 $< $@
+$(live)/puzzles.js: $(press)/live-puzzles $(press)/live-puzzles.awk \
+        $(press)/puzzle.c build/$(last)/libjanitor.a
+	mkdir -p $(live) build/driver build/exercises
+	$(press)/live-puzzles $@ $(last)
+build/$(last)/libjanitor.a: build/$(last)/programs ;
+# The boxes are arranged by dagre, of npm.
+dagre := build/npm/node_modules/@dagrejs/dagre/dist/dagre.min.js
+$(live)/layout.js:
+	test -e $(dagre) || npm install --silent --no-audit --no-fund \
+	    --no-save --prefix build/npm @dagrejs/dagre@3.1.3
+	mkdir -p $(live)
+	cat $(dagre).LEGAL.txt $(dagre) | \
+	    grep -v '^//# sourceMapping' > $@.new
+	mv $@.new $@
+
 # ---- the gates of "make check" -----------------------------------
 
 gates := check-roots check-layout check-warnings check-asan \
@@ -486,7 +527,7 @@ gates := check-roots check-layout check-warnings check-asan \
          check-golden check-records check-visit \
          check-oracle check-exercises check-watch check-puzzles \
          check-book check-printed check-readme check-floors \
-         check-cxx check-gates
+         check-cxx check-live check-gates
 .PHONY: $(gates)
 ifneq (,$(filter check check-%,$(goals)))
 rules := $(shell sed -n 's/^\(check-[a-z]*\):.*/\1/p' Makefile | \
@@ -630,6 +671,17 @@ check-readme: book
 	cmp -s build/readme.svg figures/readme.svg || { echo \
 	    'figures/readme.svg: the program draws build/readme.svg' \
 	    'instead; copy it there' >&2; exit 1; }
+
+# The live heaps of the pages: the library, and no other?
+check-live: live $(stirred:%=build/driver/%) $(press)/try-live
+	$(press)/try-live
+	SPOIL=1 $(press)/try-live > /dev/null
+.PHONY: test-live
+test-live: live $(stirred:%=build/%/programs) $(press)/try-live-page
+	$(press)/try-live-page
+$(stirred:%=build/driver/%): build/driver/%: build/%/programs $(driver)
+	mkdir -p $(@D)
+	$(press)/live-stage $* $@
 
 check-gates: $(press)/tangled
 	$(press)/gates
