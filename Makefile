@@ -3,6 +3,10 @@
 #: make deps GOAL...  install what the goals need, then make them
 #: make book          both volumes: build/book.pdf, workshop.pdf
 #: make page CH=3     chapter 3 alone, in seconds: build/ch03.pdf
+#: make html          the book for a browser: build/html/index.html
+#: make epub          the book for a reading device: build/book.epub
+#: make site          all editions and the code, to be served
+#: make test-html     try the pages in a browser, and compare editions
 #: make test          build and test the program of every chapter
 #: make check         run every gate (minutes)
 #: make ch03          build the program of chapter 3 and test it
@@ -65,6 +69,13 @@ for_book  := pandoc lualatex:texlive-luatex lmodern.sty:lmodern \
 clang_is  := $(or $(shell clang -dumpversion 2>&- | cut -d. -f1),14)
 for_live  := clang wasm-ld:lld libc.a:wasi-libc node:nodejs npm \
              libclang_rt.builtins-wasm32.a:libclang-rt-$(clang_is)-dev-wasm32
+for_screen := $(filter-out lualatex:% lmodern.% scrbook.% tikz.% \
+             latexmk pdftotext:% hyph_%,$(for_book)) \
+             node:nodejs npm pyftsubset:fonttools \
+             brotli.py:python3-brotli rsvg-convert:librsvg2-bin \
+             zip unzip npm/minisearch npm/axe-core npm/playwright-core \
+             npm/@dagrejs/dagre
+for_browser := chromium epubcheck $(for_book)
 for_check := clang valgrind python3 g++ tmux $(for_live)
 # What check-ports would like; it goes on without.
 for_ports := gnu/stubs-32.h:gcc-12-multilib musl-gcc:musl-tools \
@@ -79,7 +90,11 @@ needs := $(if $(filter-out deps help clean,$(goals)),$(for_code)) \
          $(if $(filter debug,$(goals)),gdb) \
          $(if $(filter book page sheet check check-book check-printed,\
              $(goals)),$(for_book)) \
-         $(if $(filter live,$(goals)),$(for_live)) \
+         $(if $(filter live test-live,$(goals)),$(for_live)) \
+         $(if $(filter html epub site test-html test-live,$(goals)),\
+             $(for_screen) $(for_live)) \
+         $(if $(filter site,$(goals)),$(for_book)) \
+         $(if $(filter test-html test-live,$(goals)),$(for_browser)) \
          $(if $(filter watch check check-watch,$(goals)),\
              $(for_watch)) \
          $(if $(filter check check-%,$(goals)),$(for_check)) \
@@ -90,7 +105,7 @@ needs += $(if $(filter check-ports,$(goals)),$(for_ports))
 endif
 ifeq ($(goals),deps)
 needs := $(for_code) $(for_book) $(for_check) $(for_oracle) \
-         $(for_watch)
+         $(for_watch) $(for_screen) $(for_browser)
 endif
 
 fonts := /usr/share/fonts /usr/local/share/fonts \
@@ -107,6 +122,7 @@ for need in $(needs); do tool=$${need%%:*}; \
         grep . ;; \
     *.dic) find /usr/share/hyphen -name $$tool | grep . ;; \
     *.otf|*.ttf) find -L $(fonts) -name $$tool | grep . ;; \
+    npm/*) test -e build/npm/node_modules/$${tool#npm/} ;; \
     *) command -v $$tool ;; \
     esac > /dev/null 2>&1 || echo $$need; \
 done
@@ -115,7 +131,8 @@ ifndef STAGE
 missing := $(if $(strip $(needs)),$(shell $(find_missing)))
 endif
 tools    := $(foreach m,$(missing),$(firstword $(subst :, ,$m)))
-packages := $(foreach m,$(missing),$(lastword $(subst :, ,$m)))
+packages := $(sort $(foreach m,$(filter-out npm/%,$(missing)),\
+             $(lastword $(subst :, ,$m))))
 
 # ---- deps --------------------------------------------------------
 
@@ -127,7 +144,7 @@ install := install --no-install-recommends
 
 .PHONY: deps $(rest)
 deps:
-ifneq (,$(missing))
+ifneq (,$(packages))
 	for tool in $(sudo) apt-get; do \
 	    command -v $$tool > /dev/null || { \
 	        echo "no $$tool here; please install these packages," \
@@ -139,6 +156,11 @@ ifneq (,$(missing))
 	$(apt) --assume-no $(install) $(packages) | \
 	    grep -e 'Need to get' -e 'disk space' || true
 	$(apt) -qq -y $(install) $(packages) > /dev/null
+endif
+ifneq (,$(filter npm/%,$(missing)))
+	mkdir -p build/npm
+	cp .ci/npm/*.json build/npm
+	cd build/npm && npm ci --silent --omit=optional
 endif
 	$(if $(rest),$(MAKE) $(rest))
 
@@ -449,7 +471,7 @@ accept: $(press)/tangled
 	$(press)/accept
 
 # The book is made by all processors there are.
-ifneq (,$(filter book page,$(goals)))
+ifneq (,$(filter book page html epub site,$(goals)))
 ifeq (,$(findstring jobserver,$(shell echo "$$MAKEFLAGS")))
 MAKEFLAGS += -j$(shell nproc)
 endif
@@ -473,6 +495,29 @@ build/book.pdf: $(pages) $(press)/tangled \
 	    ! test -s build/weave.log || \
 	    { cat build/weave.log >&2; rm -f $@; exit 1; }
 	echo 'The book is in $@.'
+
+# The editions for a screen need the programs, too, but not TeX.
+.PHONY: html epub site test-html
+html: build/html/index.html
+epub: build/book.epub
+build/html/index.html build/book.epub: $(pages) $(press)/tangled \
+        $(stages:%=build/%/programs) \
+        $(foreach s,$(checked),build/$s/check/demos) \
+        | build/exercises/catalogue library-ch02
+build/html/index.html: $(stirred:%=build/live/%.js) build/live/live.js \
+        build/live/live.css build/live/layout.js build/live/puzzles.js
+build/html/index.html:
+	echo 'The programs are built. Now the pages:'
+	$(press)/screen build/html html 3>&1
+	echo 'The book is in $@.'
+build/book.epub: | build/html/index.html
+	$(press)/screen $@ epub 3>&1
+
+site: book build/html/index.html build/book.epub
+	$(press)/gather build/site
+
+test-html: build/html/index.html build/book.epub book test-live
+	$(press)/try-pages
 
 # One chapter; its references need the last whole book, if any.
 chosen := $(if $(CH),$(shell printf ch%02d '$(CH:0%=%)' 2>&-))
