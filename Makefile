@@ -497,6 +497,7 @@ build/book.pdf: $(pages) $(press)/tangled \
 	echo 'The book is in $@.'
 
 # The editions for a screen need the programs, too, but not TeX.
+stirred := ch02 ch03 ch04 ch05 ch06 ch07
 .PHONY: html epub site test-html
 html: build/html/index.html
 epub: build/book.epub
@@ -535,7 +536,6 @@ page: $(press)/tangled $(asked_too:%=build/%/programs) \
 # ---- heaps to touch, in the browser ------------------------------
 
 live   := build/live
-stirred := ch02 ch03 ch04 ch05 ch06 ch07
 driver := $(addprefix $(press)/,live-stage live.c hear.c hear.h)
 $(driver) $(press)/live-puzzles $(press)/live-puzzles.awk \
     $(press)/puzzle.c $(press)/try-live $(press)/try-live-page \
