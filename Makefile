@@ -512,6 +512,9 @@ build/html/index.html:
 	echo 'The programs are built. Now the pages:'
 	$(press)/screen build/html html 3>&1
 	echo 'The book is in $@.'
+# They run the same programs in the same folders as the book does.
+build/html/index.html: | \
+        $(if $(filter book site test-html,$(goals)),build/book.pdf)
 build/book.epub: | build/html/index.html
 	$(press)/screen $@ epub 3>&1
 
